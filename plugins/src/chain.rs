@@ -1,0 +1,17 @@
+//! The list of plugins, which is their only order: requests go down it, responses come back up.
+//!
+//! The order is a security decision. Where two positions make sense there are two plugins with two names, never a
+//! priority number.
+
+mod list;
+pub mod resolve;
+pub mod slot;
+
+use list::chain;
+
+pub use slot::{Instance, Observer, Silent, Slot, States, Step};
+
+chain! {
+    /// Cheap and absolute, so it comes first.
+    ip_filter: crate::ip_filter::IpFilter,
+}

@@ -1,0 +1,29 @@
+//! What a plugin promises and what it is promised: the trait, the views, the answers, the complaints.
+//!
+//! Imports nothing from the plugins themselves, so that it can become a package of its own.
+
+pub mod flow;
+pub mod leaf;
+pub mod mode;
+pub mod place;
+pub mod plugin;
+pub mod policy;
+pub mod report;
+pub mod units;
+pub mod view;
+
+/// Everything that the file of a plugin needs.
+pub mod prelude {
+    pub use super::flow::{Flow, Refusal, Reply, ReplyBody};
+    pub use super::leaf::LeafError;
+    pub use super::mode::Mode;
+    pub use super::place::{At, Span};
+    pub use super::plugin::{BodyChunk, CompileError, Done, Plugin};
+    pub use super::report::Report;
+    pub use super::units::{Size, Time};
+    pub use super::view::{RequestBody, RequestView, ResponseView};
+    pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+    pub use pingora_http::{RequestHeader, ResponseHeader};
+    pub use schemars::JsonSchema;
+    pub use serde::Deserialize;
+}

@@ -1,0 +1,116 @@
+//! The trait that a plugin is.
+
+use std::fmt::Debug;
+use std::future::{Future, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pingora_http::RequestHeader;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::flow::{Flow, Refusal};
+use super::mode::Mode;
+use super::place::At;
+use super::report::Report;
+use super::view::{RequestView, ResponseView};
+
+/// Something that a route can be configured to do to its requests and responses.
+///
+/// Built at reload and shared by all requests, hence `&self` everywhere: what differs per request is in `State`.
+/// Requests go down the list of plugins, responses come back up.
+pub trait Plugin: Sized + Send + Sync + 'static {
+    /// The key on a route, the table `[NAME.…]`, the metric label, the log field.
+    const NAME: &'static str;
+    /// Every refusal that the plugin can make.
+    const REFUSALS: &'static [&'static Refusal];
+    /// Whether one route can carry it only once (then `[always]` and a route's own exclude each other).
+    const SINGLE: bool = false;
+    /// The table as written.
+    type Raw: DeserializeOwned + JsonSchema;
+    /// The table as meant.
+    type Config: Clone + PartialEq + Debug + Send + Sync;
+    /// What it remembers of one request.
+    type State: Default + Send + Sync;
+
+    /// Turns the table as written into the table as meant, and reports every mistake. No I/O, no clock.
+    fn validate(raw: At<Self::Raw>, report: &mut Report) -> Option<Self::Config>;
+
+    /// What a route has when both `[defaults]` and the route say something. Replaces, unless the plugin merges.
+    fn over(own: Self::Config, _default: &Self::Config) -> Self::Config {
+        own
+    }
+
+    /// Whether it refuses or only observes.
+    fn mode(_config: &Self::Config) -> Mode {
+        Mode::Enforce
+    }
+
+    /// Builds what requests use. May read files; the previous one of the same place hands over what must outlive a reload.
+    fn compile(config: &Self::Config, previous: Option<&Self>) -> Result<Self, CompileError>;
+
+    /// Decides about the request. The only hook that may wait.
+    fn on_request(
+        &self,
+        _request: &RequestView<'_>,
+        _state: &mut Self::State,
+    ) -> impl Future<Output = Flow> + Send {
+        ready(Flow::Continue)
+    }
+
+    /// Changes the outgoing head. Runs once **per attempt** on a fresh copy: it must be idempotent, and it is the place to
+    /// reset what [`on_request_body`](Plugin::on_request_body) counts.
+    fn on_upstream_request(
+        &self,
+        _request: &RequestView<'_>,
+        _head: &mut RequestHeader,
+        _state: &mut Self::State,
+    ) {
+    }
+
+    /// Sees a piece of the request's body. Runs again from the start on a repeated attempt.
+    fn on_request_body(&self, _chunk: &mut BodyChunk<'_>, _state: &mut Self::State) -> Flow {
+        Flow::Continue
+    }
+
+    /// Changes the answer's head, whoever made it: an upstream, the cache or the gateway. Runs also where
+    /// [`on_request`](Plugin::on_request) did not, because an earlier plugin refused.
+    fn on_response(
+        &self,
+        _request: &RequestView<'_>,
+        _response: &mut ResponseView<'_>,
+        _state: &mut Self::State,
+    ) {
+    }
+
+    /// Sees a piece of the answer's body.
+    fn on_response_body(&self, _chunk: &mut BodyChunk<'_>, _state: &mut Self::State) {}
+
+    /// The request is over, well or badly. Runs exactly once for every request that had a route.
+    fn on_done(&self, _done: &Done, _state: &Self::State) {}
+}
+
+/// A piece of a body.
+pub struct BodyChunk<'a> {
+    /// The bytes; a plugin may replace them. `None` at a bare end of stream.
+    pub bytes: &'a mut Option<Bytes>,
+    /// Whether this is the last piece.
+    pub end: bool,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// Status sent to the client; `None` when the client was gone before any.
+    pub status: Option<u16>,
+    /// From the first byte of the request to the end of the answer.
+    pub total: Duration,
+}
+
+/// Why a plugin could not be built from a valid table: a file that is missing, a key that does not parse.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// What is wrong, for the operator.
+    pub message: String,
+}

@@ -1,0 +1,73 @@
+//! What a plugin sees of a request and of an answer.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method};
+use pingora_http::ResponseHeader;
+
+/// A request as the gateway judges it: the path normalised, the client's address behind trusted proxies resolved.
+#[derive(Clone, Copy)]
+pub struct RequestView<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// Whether the client came by TLS (or a trusted proxy says so).
+    pub secure: bool,
+    /// Host name in lower case, without port.
+    pub host: &'a str,
+    /// The normalised path, without query.
+    pub path: &'a str,
+    /// The query as received, without `?`.
+    pub query: Option<&'a str>,
+    /// The header fields as received.
+    pub headers: &'a HeaderMap,
+    /// The client's address; `None` where there is none (a unix socket). IPv4-mapped IPv6 is given as IPv4.
+    pub client: Option<IpAddr>,
+    /// Name of the listener.
+    pub listener: &'a str,
+    /// Name of the route.
+    pub route: &'a str,
+    /// What the route's pattern captured.
+    pub captures: &'a dyn Captured,
+    /// What the head says of the body.
+    pub body: RequestBody,
+}
+
+/// What the head says of the request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestBody {
+    /// There is none.
+    None,
+    /// This many bytes.
+    Length(u64),
+    /// Some, of unknown length.
+    Unknown,
+}
+
+/// Parts of host and path that a route's pattern named.
+pub trait Captured: Sync {
+    /// `host.NAME`
+    fn host(&self, name: &str) -> Option<&str>;
+    /// `path.NAME`
+    fn path(&self, name: &str) -> Option<&str>;
+}
+
+/// An answer on its way to the client, whoever made it.
+pub struct ResponseView<'a> {
+    /// Status and header fields.
+    pub head: &'a mut ResponseHeader,
+    /// Whether the gateway made it.
+    pub ours: bool,
+}
+
+/// Nothing was captured.
+pub struct NothingCaptured;
+
+impl Captured for NothingCaptured {
+    fn host(&self, _name: &str) -> Option<&str> {
+        None
+    }
+
+    fn path(&self, _name: &str) -> Option<&str> {
+        None
+    }
+}
