@@ -1,0 +1,356 @@
+//! The configuration as meant: defaults filled in, names resolved to indices, impossible states gone.
+//!
+//! Made only by `validate`; read by `runtime::compile`. Holds no runtime type: no regex set, no socket, no task.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use plugins::chain::PoliciesConfig;
+use plugins::contract::place::Span;
+use plugins::contract::template::Template;
+use plugins::contract::value::Value;
+use plugins::ip_filter::Network;
+
+use super::secret::SecretRef;
+use crate::routing::path::PathPolicy;
+use crate::routing::pattern::{Condition, Matcher};
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[listener.*]`, at least one, in the order of their names.
+    pub listeners: Vec<ListenerConfig>,
+    /// `[upstream.*]` in the order of their names.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// `[route.*]` in the order of their names.
+    pub routes: Vec<RouteConfig>,
+    /// `[admin]`
+    pub admin: Option<AdminConfig>,
+    /// `[access-log]`
+    pub access_log: AccessLogConfig,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerConfig {
+    /// Worker threads; `None`: one a core.
+    pub workers: Option<usize>,
+    /// How long requests in flight may take after SIGTERM.
+    pub shutdown_grace: Duration,
+    /// Open client connections of all listeners together.
+    pub connections_max: usize,
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    /// `host:port`
+    Tcp(SocketAddr),
+    /// `unix:/path`
+    Unix(PathBuf),
+}
+
+/// `[listener.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListenerConfig {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where the table starts.
+    pub span: Span,
+    /// Where it listens.
+    pub address: Address,
+    /// Whether HTTP/2 is spoken (prior knowledge on plaintext).
+    pub http2: bool,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Open connections.
+    pub connections_max: usize,
+    /// From the first byte of a head to its last.
+    pub header_timeout: Duration,
+    /// Longest silence inside a body.
+    pub body_timeout: Duration,
+    /// Longest silence between two requests.
+    pub idle_timeout: Duration,
+    /// Bytes of a whole head.
+    pub header_bytes_max: usize,
+    /// Header fields of a head.
+    pub headers_max: usize,
+    /// Bytes of a request target.
+    pub uri_max: usize,
+    /// What happens to `%2F` and `;params`.
+    pub path_policy: PathPolicy,
+    /// Concurrent streams of an HTTP/2 connection.
+    pub h2_streams_max: u32,
+}
+
+/// Index of an upstream in [`Config::upstreams`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamId(pub usize);
+
+/// `[upstream.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpstreamConfig {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where the table starts.
+    pub span: Span,
+    /// At least one.
+    pub targets: Vec<TargetConfig>,
+    /// How a target is picked.
+    pub balance: Balance,
+    /// TCP connection.
+    pub connect_timeout: Duration,
+    /// Longest silence while reading.
+    pub read_timeout: Duration,
+    /// Longest silence while writing.
+    pub write_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// The `Host` that targets see.
+    pub host: HostPolicy,
+    /// How often names are looked up again.
+    pub resolve_every: Duration,
+    /// Which forwarding headers targets get.
+    pub forwarded: Forwarded,
+}
+
+/// One target of an upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetConfig {
+    /// As written, `host:port`: what logs and metrics say.
+    pub address: Arc<str>,
+    /// Host and port.
+    pub host: TargetHost,
+    /// Share of requests, at least 1.
+    pub weight: u32,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// Host of a target.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TargetHost {
+    /// A literal address.
+    Address(SocketAddr),
+    /// A name that is looked up.
+    Name {
+        /// The name.
+        name: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+/// How a target is picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    /// In turn by weight.
+    RoundRobin,
+    /// At random by weight.
+    Random,
+}
+
+/// The `Host` that an upstream sees.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HostPolicy {
+    /// What the client sent.
+    Client,
+    /// The target's own address.
+    Target,
+    /// This one.
+    Literal(HeaderValue),
+}
+
+/// Which forwarding headers an upstream gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarded {
+    /// `X-Forwarded-For`, `-Proto`, `-Host`.
+    Legacy,
+    /// `Forwarded` (RFC 7239).
+    Ietf,
+    /// Both kinds.
+    Both,
+    /// Neither.
+    None,
+}
+
+/// `[route.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteConfig {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where the table starts.
+    pub span: Span,
+    /// Indices of the listeners it is reached by.
+    pub listeners: Vec<usize>,
+    /// What it matches.
+    pub matcher: Matcher,
+    /// Where the match is written (in the route that this one is `like`, if it says none itself).
+    pub match_span: Span,
+    /// What it does.
+    pub action: Action,
+    /// Where the action is written.
+    pub action_span: Span,
+    /// Its policies in order.
+    pub policies: PoliciesConfig,
+    /// Until the last byte of the answer.
+    pub timeout: Duration,
+    /// What happens to a request that differs only in the trailing slash.
+    pub trailing_slash: TrailingSlash,
+    /// How the path is changed for the upstream.
+    pub path: PathChange,
+    /// The `Host` for the upstream, over the upstream's own policy.
+    pub host: Option<Template>,
+    /// Where each of its values comes from: key, place, and whether from the route itself, `like`, `[defaults]` …
+    pub provenance: Vec<Provenance>,
+}
+
+/// Where one value of a route comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provenance {
+    /// The key.
+    pub key: &'static str,
+    /// Where it is written; `None` for a built-in default.
+    pub span: Option<Span>,
+    /// The route whose table it is in, when it came by `like`.
+    pub like: Option<Arc<str>>,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Forwards.
+    Upstream(Dispatch<UpstreamId>),
+    /// Forwards to one of several by weight.
+    Split(SplitConfig),
+    /// Answers with a redirect.
+    Redirect {
+        /// Value of `Location`.
+        to: Template,
+        /// 301, 302, 303, 307 or 308.
+        status: StatusCode,
+    },
+    /// Answers itself.
+    Respond(RespondConfig),
+}
+
+/// A value that may depend on the request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Dispatch<T> {
+    /// Always this.
+    Always(T),
+    /// Looked up by a value of the request.
+    By {
+        /// What is looked up.
+        value: Value,
+        /// The answers.
+        map: BTreeMap<String, T>,
+        /// When the map has none or the request has no such value.
+        otherwise: Option<T>,
+    },
+}
+
+/// `split = { … }`
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitConfig {
+    /// Upstreams with weights; at least one weight is above zero.
+    pub arms: Vec<(UpstreamId, u32)>,
+    /// The same value always gets the same arm.
+    pub sticky: Option<Value>,
+    /// Requests that meet all conditions get this arm (an index of `arms`), first match wins.
+    pub pick: Vec<(usize, Vec<Condition>)>,
+}
+
+/// `respond = { … }`
+#[derive(Debug, Clone, PartialEq)]
+pub struct RespondConfig {
+    /// Status code, 200 to 599.
+    pub status: StatusCode,
+    /// Its content.
+    pub body: RespondBody,
+    /// Header fields.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Content of a `respond` action.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RespondBody {
+    /// None.
+    Empty,
+    /// Written in the configuration.
+    Text(String),
+    /// Read at reload.
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Where it is named.
+        span: Span,
+    },
+}
+
+/// `trailing-slash = …`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TrailingSlash {
+    /// `/a` and `/a/` are two paths.
+    #[default]
+    Exact,
+    /// The other form is redirected to the one that exists (308).
+    Redirect,
+}
+
+/// How the path is changed for the upstream.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum PathChange {
+    /// Not at all.
+    #[default]
+    Keep,
+    /// `strip-prefix`: without these leading segments.
+    StripPrefix(String),
+    /// `rewrite`: this instead; the query is kept unless the template has one.
+    Rewrite(Template),
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdminConfig {
+    /// Where it listens.
+    pub address: Address,
+    /// Where the table starts.
+    pub span: Span,
+    /// May read.
+    pub read_token: Option<SecretRef>,
+    /// May read and change.
+    pub write_token: Option<SecretRef>,
+    /// An address for `/healthz` and `/readyz` alone.
+    pub probes: Option<Address>,
+    /// An address for `/metrics` alone.
+    pub metrics: Option<Address>,
+}
+
+/// `[access-log]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccessLogConfig {
+    /// Where it goes.
+    pub path: AccessLogPath,
+    /// Share of requests with a status below 400 that are logged, 0 to 1. Failures are always logged.
+    pub sample: f64,
+    /// Whether the query is logged.
+    pub query: bool,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLogPath {
+    /// Standard output.
+    Stdout,
+    /// Nowhere.
+    Off,
+    /// A file, opened for appending; reopened on SIGUSR1.
+    File(PathBuf),
+}
