@@ -57,8 +57,8 @@ work=$(mktemp -d)
 pids=()
 cleanup() {
     local each
-    for each in "${pids[@]}"; do kill "$each" 2>/dev/null || true; done
-    wait
+    for each in "${pids[@]}"; do kill -KILL "$each" 2>/dev/null || true; done
+    wait 2>/dev/null || true
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -112,7 +112,8 @@ start() {
 
 stop() {
     [ "$1" = direct ] && return
-    kill "$pid"
+    # Not asked politely: a graceful end may take its whole grace time, and nothing is lost here.
+    kill -KILL "$pid"
     wait "$pid" 2>/dev/null || true
 }
 
