@@ -63,7 +63,7 @@ impl Condition {
             "*" => ConditionTest::Present,
             "!" => ConditionTest::Absent,
             _ => match test.strip_prefix('~') {
-                Some(text) => regex(text).map_err(ConditionError::Test)?,
+                Some(expression) => regex(expression).map_err(ConditionError::Test)?,
                 None => return Self::exact(source, name, test),
             },
         };
@@ -151,8 +151,8 @@ impl ConditionTest {
     pub(in crate::routing) fn disjoint(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Absent, other) | (other, Self::Absent) => !matches!(other, Self::Absent),
-            (Self::Exact(text), test) | (test, Self::Exact(text)) => {
-                !test.accepts(Some(text.as_bytes()))
+            (Self::Exact(literal), other) | (other, Self::Exact(literal)) => {
+                !other.accepts(Some(literal.as_bytes()))
             }
             // Two expressions may always share a value, as far as we can tell.
             (Self::Present | Self::Regex { .. }, Self::Present | Self::Regex { .. }) => false,
