@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
+use super::pattern::Condition;
 use super::tree::{Hosts, Leaf, Route};
 use super::{Guard, RouteSpec};
 
@@ -91,18 +93,47 @@ fn disjoint(a: &Route, b: &Route) -> bool {
 }
 
 fn ties(leaf: &Leaf, found: &mut BTreeSet<Conflict>) {
-    let same_rank = |a: &_, b: &_| rank(a) == rank(b);
-    for equals in leaf.routes.chunk_by(|a, b| same_rank(a, b)) {
-        for (at, a) in equals.iter().enumerate() {
-            let rivals = equals.iter().skip(at + 1);
-            for b in rivals.filter(|b| a.methods.overlaps(&b.methods) && !disjoint(a, b)) {
-                found.insert(Conflict::Tie {
-                    a: a.id.min(b.id),
-                    b: a.id.max(b.id),
-                });
+    for equals in leaf.routes.chunk_by(|a, b| rank(a) == rank(b)) {
+        for rivals in rivals(equals) {
+            for (at, a) in rivals.iter().enumerate() {
+                let others = rivals.iter().skip(at + 1);
+                for b in others.filter(|b| a.methods.overlaps(&b.methods) && !disjoint(a, b)) {
+                    found.insert(Conflict::Tie {
+                        a: a.id.min(b.id),
+                        b: a.id.max(b.id),
+                    });
+                }
             }
         }
     }
+}
+
+/// Routes of equal rank, apart where they all ask one value for a literal: thousands of tenants at
+/// one path, told apart by a header, need not be compared each with each.
+fn rivals(equals: &[Arc<Route>]) -> Vec<Vec<&Route>> {
+    let literal = |route: &'_ Route, key: &Condition| {
+        let same = route
+            .conditions
+            .iter()
+            .find(|condition| condition.same_key(key));
+        same.and_then(|condition| condition.test().literal().map(str::to_owned))
+    };
+    let keys = equals
+        .first()
+        .into_iter()
+        .flat_map(|first| &first.conditions);
+    let mut apart = keys.filter_map(|key| {
+        let literals = equals.iter().map(|route| literal(route, key));
+        literals.collect::<Option<Vec<String>>>()
+    });
+    let Some(literals) = apart.next() else {
+        return vec![equals.iter().map(AsRef::as_ref).collect()];
+    };
+    let mut groups: BTreeMap<String, Vec<&Route>> = BTreeMap::new();
+    for (literal, route) in literals.into_iter().zip(equals) {
+        groups.entry(literal).or_default().push(route);
+    }
+    groups.into_values().collect()
 }
 
 fn rank(route: &Route) -> usize {

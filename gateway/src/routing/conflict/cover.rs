@@ -145,12 +145,7 @@ impl<'a> Split<'a, '_> {
         let conditions = everyone.flat_map(|one| &one.conditions);
         let literals: BTreeSet<&str> = conditions
             .filter(|condition| condition.same_key(key))
-            .filter_map(|condition| match condition.test() {
-                ConditionTest::Exact(text) => Some(text.as_str()),
-                ConditionTest::Present | ConditionTest::Absent | ConditionTest::Regex { .. } => {
-                    None
-                }
-            })
+            .filter_map(|condition| condition.test().literal())
             .filter(|text| own.is_none_or(|test| test.accepts(Some(text.as_bytes()))))
             .collect();
         cases.extend(literals.into_iter().map(Case::Literal));

@@ -88,6 +88,13 @@ impl Condition {
         if name.is_empty() {
             return Err(bad(format!("the {source} has no name")));
         }
+        if source == ConditionSource::Header && name.contains('_') {
+            let error =
+                PatternError::new(0..name.len(), "headers with _ in their name are dropped");
+            return Err(ConditionError::Name(
+                error.help(format!("write {}", name.replace('_', "-"))),
+            ));
+        }
         let token = HeaderName::from_bytes(name.as_bytes());
         let header = match source {
             ConditionSource::Query => None,
@@ -144,6 +151,14 @@ impl ConditionTest {
             (Self::Regex { regex, .. }, Some(value)) => regex.is_match(value),
             (Self::Absent, Some(_))
             | (Self::Present | Self::Exact(_) | Self::Regex { .. }, None) => false,
+        }
+    }
+
+    /// The only value that passes, if there is only one.
+    pub(in crate::routing) fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Exact(text) => Some(text),
+            Self::Present | Self::Absent | Self::Regex { .. } => None,
         }
     }
 

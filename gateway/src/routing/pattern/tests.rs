@@ -75,10 +75,11 @@ fn points_at_mistakes() {
 
 #[test]
 fn captures_are_limited_and_agree_between_hosts() {
-    let many = |count: usize| {
+    let many = |count| {
         (0..count)
-            .map(|at| format!("/{{p{at}}}"))
-            .collect::<String>()
+            .map(|at: usize| format!("/{{p{at}}}"))
+            .collect::<Vec<_>>()
+            .concat()
     };
     assert!(Matcher::parse_line(&many(16)).is_ok());
     assert!(Matcher::parse_line(&many(17)).is_err());
@@ -131,9 +132,10 @@ fn conditions_read_their_four_forms() {
 
 #[test]
 fn conditions_refuse_what_cannot_be() {
-    let parse = |source, name, test| Condition::parse(source, name, test).unwrap_err();
     use ConditionSource::{Cookie, Header, Query};
+    let parse = |source, name, test| Condition::parse(source, name, test).unwrap_err();
     assert!(matches!(parse(Header, "a b", "*"), ConditionError::Name(_)));
+    assert!(matches!(parse(Header, "x_y", "!"), ConditionError::Name(_)));
     assert!(matches!(parse(Cookie, "a=b", "*"), ConditionError::Name(_)));
     assert!(matches!(parse(Query, "", "*"), ConditionError::Name(_)));
     assert!(matches!(parse(Query, "q", "~("), ConditionError::Test(_)));

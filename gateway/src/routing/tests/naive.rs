@@ -9,8 +9,10 @@ use super::table::Ask;
 
 pub(super) struct Naive {
     pub(super) found: Found,
-    pub(super) captures: Vec<(String, String)>,
+    pub(super) captures: Named,
 }
+
+type Named = Vec<(String, String)>;
 
 /// Host class, then segment classes: less is more specific.
 type Rank = (u8, Vec<u8>);
@@ -18,7 +20,7 @@ type Rank = (u8, Vec<u8>);
 struct Candidate<'s> {
     rank: Rank,
     spec: &'s RouteSpec,
-    captures: Vec<(String, String)>,
+    captures: Named,
 }
 
 enum Verdict {
@@ -104,7 +106,7 @@ fn candidates<'s>(spec: &'s RouteSpec, ask: &Ask) -> Vec<Candidate<'s>> {
     hosts.into_iter().map(candidate).collect()
 }
 
-fn host_ranks(matcher: &Matcher, host: &str) -> Vec<(u8, Vec<(String, String)>)> {
+fn host_ranks(matcher: &Matcher, host: &str) -> Vec<(u8, Named)> {
     if matcher.hosts.is_empty() {
         return vec![(2, Vec::new())];
     }
@@ -123,7 +125,7 @@ fn host_ranks(matcher: &Matcher, host: &str) -> Vec<(u8, Vec<(String, String)>)>
     matcher.hosts.iter().filter_map(rank).collect()
 }
 
-fn path(pattern: &PathPattern, segments: &[&str]) -> Option<(Vec<u8>, Vec<(String, String)>)> {
+fn path(pattern: &PathPattern, segments: &[&str]) -> Option<(Vec<u8>, Named)> {
     let mut rank = Vec::new();
     let mut captures = Vec::new();
     let mut keep = |name: &Option<String>, value: String| {
@@ -175,7 +177,7 @@ fn holds(test: &ConditionTest, value: Option<&str>) -> bool {
     match (test, value) {
         (ConditionTest::Present, value) => value.is_some(),
         (ConditionTest::Absent, value) => value.is_none(),
-        (ConditionTest::Exact(text), value) => value == Some(text),
+        (ConditionTest::Exact(literal), value) => value == Some(literal),
         (ConditionTest::Regex { text, .. }, value) => match text.as_str() {
             "[12]" => matches!(value, Some("1" | "2")),
             "1+" => matches!(value, Some("1" | "11")),

@@ -82,16 +82,12 @@ fn path() -> impl Strategy<Value = PathPattern> {
     let segment = select(vec!["a", "b", "a", "*", "{}"]);
     let last = select(vec!["", "a", "b", "*", "**", "{rest*}", "{last}"]);
     (prop::collection::vec(segment, 0..3), last).prop_map(|(segments, last)| {
-        let mut text = String::new();
-        for (at, segment) in segments.iter().enumerate() {
-            text.push('/');
-            text.push_str(&if *segment == "{}" {
-                format!("{{p{at}}}")
-            } else {
-                (*segment).into()
-            });
-        }
-        PathPattern::parse(&format!("{text}/{last}")).unwrap()
+        let named = |(at, segment): (usize, &&str)| match *segment {
+            "{}" => format!("/{{p{at}}}"),
+            other => format!("/{other}"),
+        };
+        let text: Vec<String> = segments.iter().enumerate().map(named).collect();
+        PathPattern::parse(&format!("{}/{last}", text.concat())).unwrap()
     })
 }
 
