@@ -106,6 +106,26 @@ impl Methods {
         self.custom.dedup();
     }
 
+    /// Keeps what the other set has too.
+    pub(in crate::routing) fn retain(&mut self, other: &Self) {
+        if self.any {
+            *self = other.clone();
+        } else if !other.any {
+            self.known &= other.known;
+            self.custom.retain(|method| other.custom.contains(method));
+        }
+    }
+
+    /// Takes the other set away. "Any" without a few is still "any": a set that errs by holding more.
+    pub(in crate::routing) fn remove(&mut self, other: &Self) {
+        if other.any {
+            *self = Self::NONE;
+        } else {
+            self.known &= !other.known;
+            self.custom.retain(|method| !other.custom.contains(method));
+        }
+    }
+
     /// Every method named here, in alphabetical order, `HEAD` included; none for "any".
     pub fn iter(&self) -> impl Iterator<Item = &Method> {
         let mut all: Vec<&Method> = KNOWN
