@@ -6,3 +6,4 @@
 pub mod chain;
 pub mod contract;
 pub mod ip_filter;
+pub mod protect;
