@@ -16,4 +16,6 @@ chain! {
     ip_filter: crate::ip_filter::IpFilter,
     /// What is too large or of the wrong shape costs those below nothing.
     protect: crate::protect::Protect,
+    /// Preflights carry no credentials, so they are answered before anything below asks for some.
+    cors: crate::cors::Cors,
 }

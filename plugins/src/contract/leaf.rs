@@ -71,6 +71,7 @@ pub const FORMATS: &[Format] = &[
     ("method-name", check::<super::token::MethodName>),
     ("header-name", check::<super::token::FieldName>),
     ("media-range", check::<crate::protect::ContentType>),
+    ("origin", check::<crate::cors::origin::Origin>),
     ("value", check::<super::value::Value>),
     ("template", check::<super::template::Template>),
 ];
