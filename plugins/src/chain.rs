@@ -14,4 +14,8 @@ pub use slot::{Instance, Observer, Silent, Slot, States, Step};
 chain! {
     /// Cheap and absolute, so it comes first.
     ip_filter: crate::ip_filter::IpFilter,
+    /// What is too large or of the wrong shape costs those below nothing.
+    protect: crate::protect::Protect,
+    /// Preflights carry no credentials, so they are answered before anything below asks for some.
+    cors: crate::cors::Cors,
 }

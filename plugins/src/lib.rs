@@ -5,4 +5,6 @@
 
 pub mod chain;
 pub mod contract;
+pub mod cors;
 pub mod ip_filter;
+pub mod protect;

@@ -195,7 +195,10 @@ impl<P: Plugin> Slot<P> {
     ) -> Flow {
         for (index, instance) in self.instances.iter().enumerate() {
             let flow = instance.plugin.on_request_body(chunk, states.at(index));
-            if let Flow::Reply(reply) = instance.judged(flow, observer) {
+            // Only a refusal is worth telling here: bodies have many pieces.
+            if matches!(flow, Flow::Reply(_))
+                && let Flow::Reply(reply) = instance.judged(flow, observer)
+            {
                 return Flow::Reply(reply);
             }
         }
