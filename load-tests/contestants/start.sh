@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Sourced by compare.sh: how each contestant is found, built and started.
 #
 # A contestant NAME has `available_NAME`, `start_NAME` (sets $pid) and `version_NAME`. To add one, add its three

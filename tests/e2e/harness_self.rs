@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Backend, Client, Ending, Gate, H2c, Script, raw, raw_until, wait};
+use harness::{Backend, Client, Ending, Gate, H2Request, H2c, Script, raw, raw_until, wait};
 
 #[test]
 fn echoes_what_it_was_asked() {
@@ -203,4 +203,49 @@ fn speaks_http2_as_a_client() {
     let client = H2c::connect(addr);
     assert!(client.wait_closed().is_ok());
     assert_eq!(&server.join().unwrap(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+}
+
+#[test]
+fn sends_http2_streams_together_and_keeps_their_order() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(echo_http2(listener.accept().unwrap().0));
+    });
+    let mut client = H2c::connect(addr);
+    assert_eq!(client.get("/one").text(), "GET /one ");
+    let posts =
+        ["a", "b", "c"].map(|body| H2Request::new("POST", "/p").header("x-a", "1").body(body));
+    let answers = client.together(posts.to_vec());
+    let texts: Vec<String> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().text())
+        .collect();
+    assert_eq!(texts, ["POST /p a", "POST /p b", "POST /p c"]);
+    drop(client);
+    server.join().unwrap();
+}
+
+/// Answers each stream with its method, path and body.
+async fn echo_http2(stream: std::net::TcpStream) {
+    stream.set_nonblocking(true).unwrap();
+    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        tokio::spawn(async move {
+            let mut echo = format!("{} {} ", request.method(), request.uri().path()).into_bytes();
+            let mut body = request.into_body();
+            while let Some(Ok(chunk)) = body.data().await {
+                echo.extend_from_slice(&chunk);
+            }
+            let mut send = respond
+                .send_response(http::Response::new(()), false)
+                .unwrap();
+            send.send_data(echo.into(), true).unwrap();
+        });
+    }
 }
