@@ -1,1 +1,3 @@
+//! The gateway: everything between a listening socket and an upstream.
 
+pub mod listen;
