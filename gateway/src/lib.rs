@@ -1,1 +1,10 @@
+//! The gateway: everything between a listening socket and an upstream.
+
+pub mod config;
+pub mod decide;
+pub mod listen;
+pub mod observe;
+pub mod proxy;
 pub mod routing;
+pub mod runtime;
+pub mod upstream;

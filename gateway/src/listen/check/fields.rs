@@ -1,0 +1,105 @@
+//! Checks field lines and keeps the few facts that frame and address a request.
+
+use std::ops::Range;
+
+use super::bytes::{find, is_token, trim};
+use crate::listen::framing::Framing;
+use crate::listen::refusal::HeadRefusal;
+
+/// What the field lines said so far.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    pub(super) count: usize,
+    /// Where the value of `Host` stands in the head.
+    pub(super) host: Option<Range<usize>>,
+    pub(super) upgrade: bool,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Fields {
+    /// Checks one line, which starts at this offset of the head and holds no control byte but tabs.
+    pub(super) fn take(&mut self, line: &[u8], at: usize) -> Result<(), HeadRefusal> {
+        self.count += 1;
+        if let Some(b' ' | b'\t') = line.first() {
+            return Err(HeadRefusal::ObsFold);
+        }
+        let colon = find(line, b':').ok_or(HeadRefusal::FieldName)?;
+        let (name, rest) = line.split_at_checked(colon).ok_or(HeadRefusal::FieldName)?;
+        if let Some(b' ' | b'\t') = name.last() {
+            return Err(HeadRefusal::SpaceBeforeColon);
+        }
+        if !is_token(name) {
+            return Err(HeadRefusal::FieldName);
+        }
+        let rest = rest.get(1..).unwrap_or_default();
+        self.note(name, rest, at + colon + 1)
+    }
+
+    fn note(&mut self, name: &[u8], rest: &[u8], at: usize) -> Result<(), HeadRefusal> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.note_host(rest, at),
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+                self.upgrade = true;
+                Ok(())
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.note_length(trim(rest)),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.note_coding(trim(rest)),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_host(&mut self, rest: &[u8], at: usize) -> Result<(), HeadRefusal> {
+        let value = trim(rest);
+        let spaces = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+        match self.host.replace(at + spaces..at + spaces + value.len()) {
+            None => Ok(()),
+            Some(_) => Err(HeadRefusal::HostRepeated),
+        }
+    }
+
+    fn note_length(&mut self, value: &[u8]) -> Result<(), HeadRefusal> {
+        // Eighteen digits cannot overflow, and no body is longer.
+        let plain = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+        if !plain {
+            return Err(HeadRefusal::ContentLength);
+        }
+        let length = value
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        match self.length.replace(length) {
+            None => Ok(()),
+            Some(_) => Err(HeadRefusal::ContentLengthRepeated),
+        }
+    }
+
+    fn note_coding(&mut self, value: &[u8]) -> Result<(), HeadRefusal> {
+        if value == b"chunked" && !self.chunked {
+            self.chunked = true;
+            return Ok(());
+        }
+        let resembles = value
+            .windows(7)
+            .any(|part| part.eq_ignore_ascii_case(b"chunked"));
+        let one_token = is_token(value) && !resembles && !self.chunked;
+        Err(if one_token {
+            HeadRefusal::CodingUnknown
+        } else {
+            HeadRefusal::TransferEncoding
+        })
+    }
+
+    /// How the body is framed, once all lines were taken.
+    pub(super) fn framing(&self, http_11: bool) -> Result<Framing, HeadRefusal> {
+        match (self.length, self.chunked) {
+            (Some(_), true) => Err(HeadRefusal::LengthBesideCoding),
+            (None, true) if !http_11 => Err(HeadRefusal::CodingInOldVersion),
+            (None, true) => Ok(Framing::Chunked),
+            (Some(length), false) => Ok(Framing::Length(length)),
+            (None, false) => Ok(Framing::None),
+        }
+    }
+}
