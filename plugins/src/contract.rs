@@ -9,7 +9,11 @@ pub mod place;
 pub mod plugin;
 pub mod policy;
 pub mod report;
+pub mod template;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
+pub mod value;
 pub mod view;
 
 /// Everything that the file of a plugin needs.
@@ -20,7 +24,9 @@ pub mod prelude {
     pub use super::place::{At, Span};
     pub use super::plugin::{BodyChunk, CompileError, Done, Plugin};
     pub use super::report::Report;
+    pub use super::template::{Place, Template};
     pub use super::units::{Size, Time};
+    pub use super::value::{Value, ValueError};
     pub use super::view::{RequestBody, RequestView, ResponseView};
     pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
     pub use pingora_http::{RequestHeader, ResponseHeader};

@@ -218,7 +218,7 @@ fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
     merged
 }
 
-fn holds<T: Ord>(ranges: &[(T, T)], address: T) -> bool {
+fn holds<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
     let after = ranges.partition_point(|(first, _)| *first <= address);
     after
         .checked_sub(1)

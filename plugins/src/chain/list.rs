@@ -16,6 +16,7 @@ macro_rules! chain {
         use $crate::contract::plugin::{BodyChunk, CompileError, Done, Plugin};
         use $crate::contract::policy::{Layer, Placed, PolicyRef};
         use $crate::contract::report::Report;
+        use $crate::contract::value::Value;
         use $crate::contract::view::{RequestView, ResponseView};
 
         /// Names of all plugins in the order of the chain: keys on a route, tables at the top.
@@ -81,7 +82,9 @@ macro_rules! chain {
             /// Joins the three layers into what a route has.
             pub fn join(always: &Self, defaults: &Self, own: Self, report: &mut Report) -> PoliciesConfig {
                 PoliciesConfig {
-                    $( $slot: resolve::join::<$plugin>(&always.$slot, &defaults.$slot, own.$slot, report), )+
+                    $( $slot: resolve::join::<$plugin>(
+                        always.$slot.as_deref(), defaults.$slot.as_deref(), own.$slot, report,
+                    ), )+
                 }
             }
         }
@@ -92,6 +95,17 @@ macro_rules! chain {
                 $( for placed in &self.$slot {
                     visitor(<$plugin as Plugin>::NAME, placed.name.as_deref(), &placed.span, placed.layer);
                 } )+
+            }
+        }
+
+        impl PoliciesConfig {
+            /// The values of the request that some policy reads, each with the place that says so.
+            pub fn needs(&self) -> Vec<At<Value>> {
+                let mut needs = Vec::new();
+                $( for placed in &self.$slot {
+                    needs.extend(<$plugin as Plugin>::needs(&placed.config));
+                } )+
+                needs
             }
         }
 

@@ -83,16 +83,16 @@ fn collect<P: Plugin>(
 }
 
 pub(super) fn join<P: Plugin>(
-    always: &Layered<P::Config>,
-    defaults: &Layered<P::Config>,
+    always: Option<&[Placed<P::Config>]>,
+    defaults: Option<&[Placed<P::Config>]>,
     own: Layered<P::Config>,
     report: &mut Report,
 ) -> Vec<Placed<P::Config>> {
-    let mut joined: Vec<_> = always.iter().flatten().cloned().collect();
+    let mut joined: Vec<_> = always.unwrap_or_default().to_vec();
     let replaceable = match (own, defaults) {
         (Some(own), Some(defaults)) => over::<P>(own, defaults),
         (Some(own), None) => own,
-        (None, defaults) => defaults.clone().unwrap_or_default(),
+        (None, defaults) => defaults.unwrap_or_default().to_vec(),
     };
     if let (true, Some(first), Some(second)) = (P::SINGLE, joined.first(), replaceable.first()) {
         too_many::<P>(second.span.clone(), Some(first.span.clone()), report);

@@ -68,6 +68,8 @@ pub const FORMATS: &[Format] = &[
     ("share", check::<super::units::Share>),
     ("ip-network", check::<crate::ip_filter::Network>),
     ("date", check::<super::mode::Date>),
+    ("value", check::<super::value::Value>),
+    ("template", check::<super::template::Template>),
 ];
 
 /// Makes a type with `FromStr<Err = LeafError>` readable by serde and gives it a schema: a string with this `format`.

@@ -13,6 +13,7 @@ use super::flow::{Flow, Refusal};
 use super::mode::Mode;
 use super::place::At;
 use super::report::Report;
+use super::value::Value;
 use super::view::{RequestView, ResponseView};
 
 /// Something that a route can be configured to do to its requests and responses.
@@ -44,6 +45,11 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// Whether it refuses or only observes.
     fn mode(_config: &Self::Config) -> Mode {
         Mode::Enforce
+    }
+
+    /// The values of the request that it reads, so that a route which cannot have one is refused at load.
+    fn needs(_config: &Self::Config) -> Vec<At<Value>> {
+        Vec::new()
     }
 
     /// Builds what requests use. May read files; the previous one of the same place hands over what must outlive a reload.

@@ -203,7 +203,7 @@ impl fmt::Display for Share {
 
 /// In the largest unit that divides the number.
 fn display(number: u64, units: &[(&str, u64)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let fits = |(_, factor): &&(&str, u64)| number >= *factor && number % factor == 0;
+    let fits = |(_, factor): &&(&str, u64)| number >= *factor && number.is_multiple_of(*factor);
     match units.iter().rev().find(fits).or(units.first()) {
         Some((unit, factor)) => write!(f, "{}{unit}", number / factor),
         None => write!(f, "{number}"),

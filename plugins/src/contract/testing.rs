@@ -1,0 +1,190 @@
+//! Requests and answers for tests of plugins: no socket, no session, no clock.
+//!
+//! Builders panic on what is not a request, which is what a test wants.
+#![expect(
+    clippy::expect_used,
+    reason = "a test that builds no request must fail where it says so"
+)]
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use super::view::{Captured, RequestBody, RequestView, ResponseView};
+
+/// A request that owns what a [`RequestView`] borrows.
+pub struct TestRequest {
+    method: Method,
+    secure: bool,
+    host: String,
+    path: String,
+    query: Option<String>,
+    headers: HeaderMap,
+    client: Option<IpAddr>,
+    captures: TestCaptures,
+    body: RequestBody,
+}
+
+#[derive(Default)]
+struct TestCaptures {
+    host: Vec<(String, String)>,
+    path: Vec<(String, String)>,
+}
+
+impl Captured for TestCaptures {
+    fn host(&self, name: &str) -> Option<&str> {
+        find(&self.host, name)
+    }
+
+    fn path(&self, name: &str) -> Option<&str> {
+        find(&self.path, name)
+    }
+}
+
+fn find<'a>(parts: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let part = parts.iter().find(|(key, _)| key == name)?;
+    Some(&part.1)
+}
+
+impl TestRequest {
+    /// A GET of a whole URL.
+    pub fn get(url: &str) -> Self {
+        Self::new("GET", url)
+    }
+
+    /// A request of any method for a whole URL.
+    pub fn new(method: &str, url: &str) -> Self {
+        let uri: Uri = url
+            .parse()
+            .expect("a URL such as https://api.example.com/orders/7");
+        Self {
+            method: Method::from_bytes(method.as_bytes()).expect("a method"),
+            secure: uri.scheme_str() == Some("https"),
+            host: uri.host().expect("a host").to_ascii_lowercase(),
+            path: uri.path().to_owned(),
+            query: uri.query().map(str::to_owned),
+            headers: HeaderMap::new(),
+            client: Some(IpAddr::from([192, 0, 2, 1])),
+            captures: TestCaptures::default(),
+            body: RequestBody::None,
+        }
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
+        let value = HeaderValue::from_bytes(value.as_ref()).expect("a header's value");
+        self.headers.append(name, value);
+        self
+    }
+
+    /// The client's address; 192.0.2.1 unless told.
+    pub fn from(mut self, address: &str) -> Self {
+        self.client = Some(address.parse().expect("an address"));
+        self
+    }
+
+    /// A client without an address, as on a unix socket.
+    pub fn from_nowhere(mut self) -> Self {
+        self.client = None;
+        self
+    }
+
+    /// What the route's host pattern captured.
+    pub fn capture_host(mut self, name: &str, part: &str) -> Self {
+        self.captures.host.push((name.into(), part.into()));
+        self
+    }
+
+    /// What the route's path pattern captured.
+    pub fn capture_path(mut self, name: &str, part: &str) -> Self {
+        self.captures.path.push((name.into(), part.into()));
+        self
+    }
+
+    /// What the head says of the body.
+    pub fn body(mut self, body: RequestBody) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// The request as a plugin sees it.
+    pub fn view(&self) -> RequestView<'_> {
+        RequestView {
+            method: &self.method,
+            secure: self.secure,
+            host: &self.host,
+            path: &self.path,
+            query: self.query.as_deref(),
+            headers: &self.headers,
+            client: self.client,
+            listener: "public",
+            route: "orders",
+            captures: &self.captures,
+            body: self.body,
+        }
+    }
+
+    /// The head that goes to the upstream, before any plugin has changed it.
+    pub fn upstream_head(&self) -> RequestHeader {
+        let mut head = RequestHeader::build(self.method.clone(), self.path.as_bytes(), None)
+            .expect("method and path came from a URL");
+        for (name, value) in &self.headers {
+            head.append_header(name.clone(), value.clone())
+                .expect("they came from a map");
+        }
+        head
+    }
+}
+
+/// An answer that owns what a [`ResponseView`] borrows.
+pub struct TestResponse {
+    /// Status and header fields.
+    pub head: ResponseHeader,
+    ours: bool,
+}
+
+impl TestResponse {
+    /// An upstream's answer.
+    pub fn new(status: u16) -> Self {
+        let head = ResponseHeader::build(status, None).expect("a status code");
+        Self { head, ours: false }
+    }
+
+    /// An answer of the gateway's own.
+    pub fn ours(status: u16) -> Self {
+        Self {
+            ours: true,
+            ..Self::new(status)
+        }
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.head
+            .append_header(name.to_owned(), value)
+            .expect("a header field");
+        self
+    }
+
+    /// The answer as a plugin sees it.
+    pub fn view(&mut self) -> ResponseView<'_> {
+        ResponseView {
+            head: &mut self.head,
+            ours: self.ours,
+        }
+    }
+
+    /// All values of a header, joined with `, `; `None` where there is none.
+    pub fn value(&self, name: &str) -> Option<String> {
+        joined(&self.head.headers, name)
+    }
+}
+
+/// All values of a header, joined with `, `; `None` where there is none.
+pub fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let values: Vec<String> = headers.get_all(name).iter().map(text).collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
