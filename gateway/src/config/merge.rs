@@ -1,0 +1,99 @@
+//! Parses every text of a configuration and joins the trees: each object may be defined once, in any file.
+
+use plugins::contract::report::Report;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::dom::{Key, Node, shift};
+use super::source::SourceMap;
+
+/// All syntax errors of all files in one run, else one tree. `is_map` tells which tables at the top hold named objects.
+pub(super) fn parse<'i>(
+    sources: &'i SourceMap,
+    is_map: impl Fn(&str) -> bool,
+    report: &mut Report,
+) -> Option<DeTable<'i>> {
+    let mut root = DeTable::new();
+    let mut base = 0;
+    let mut broken = false;
+    for file in sources.files() {
+        let (table, errors) = DeTable::parse_recoverable(file.text());
+        broken |= !errors.is_empty();
+        for error in errors {
+            syntax(&error, base, report);
+        }
+        if !broken {
+            join(&mut root, shift(table.into_inner(), base), &is_map, report);
+        }
+        base += file.text().len() + 1;
+    }
+    (!broken).then_some(root)
+}
+
+fn syntax(error: &toml::de::Error, base: usize, report: &mut Report) {
+    let span = error.span().unwrap_or(0..0);
+    let message = error.message().replace('\n', ", ");
+    let complaint = report.error(
+        span.start + base..span.end + base,
+        "config.syntax",
+        format!("this is not TOML: {message}"),
+    );
+    if message.starts_with("duplicate key") {
+        complaint.help("a table or key can be written only once: remove one of the two");
+    }
+}
+
+fn join<'i>(
+    root: &mut DeTable<'i>,
+    table: DeTable<'i>,
+    is_map: &impl Fn(&str) -> bool,
+    report: &mut Report,
+) {
+    for (key, node) in table {
+        // Followed by the reader; each file has its own.
+        if key.get_ref() == "include" && root.contains_key("include") {
+            continue;
+        }
+        let mergeable = is_map(key.get_ref()) && node.get_ref().is_table();
+        match root.get_mut(key.get_ref().as_ref()) {
+            Some(there) if mergeable && there.get_ref().is_table() => {
+                objects(&key, there, node, report);
+            }
+            Some(_) => twice(&format!("[{}]", key.get_ref()), &key, root, report),
+            None => {
+                root.insert(key, node);
+            }
+        }
+    }
+}
+
+/// Adds the named objects of one file's table to those of the files before it.
+fn objects<'i>(kind: &Key<'i>, there: &mut Node<'i>, node: Node<'i>, report: &mut Report) {
+    let (DeValue::Table(there), DeValue::Table(table)) = (there.get_mut(), node.into_inner()) else {
+        return;
+    };
+    for (name, object) in table {
+        if there.contains_key(name.get_ref().as_ref()) {
+            let shown = format!("[{}.{}]", kind.get_ref(), name.get_ref());
+            twice(&shown, &name, there, report);
+        } else {
+            there.insert(name, object);
+        }
+    }
+}
+
+fn twice(shown: &str, key: &Key<'_>, table: &DeTable<'_>, report: &mut Report) {
+    let first = table
+        .get_key_value(key.get_ref().as_ref())
+        .map(|(first, _)| Spanned::span(first));
+    let complaint = report.error(
+        key.span(),
+        "config.defined-twice",
+        format!("{shown} is defined twice"),
+    );
+    complaint.label("the second time");
+    if let Some(first) = first {
+        complaint.related(first, "the first time");
+    }
+    complaint.help("rename or remove one of the two");
+}
