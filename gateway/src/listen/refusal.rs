@@ -57,16 +57,16 @@ pub enum HeadRefusal {
 
 impl HeadRefusal {
     /// The status to answer with.
-    pub fn status(self) -> u16 {
+    pub const fn status(self) -> u16 {
         self.status_and_code().0
     }
 
     /// The stable code for problem answers, logs and metrics.
-    pub fn code(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         self.status_and_code().1
     }
 
-    fn status_and_code(self) -> (u16, &'static str) {
+    const fn status_and_code(self) -> (u16, &'static str) {
         match self {
             Self::BareLf => (400, "head.bare-lf"),
             Self::BareCr => (400, "head.bare-cr"),

@@ -17,9 +17,9 @@ use super::{Listener, Snapshot};
 use crate::config::model::{
     Action as ActionConfig, Config, Dispatch, RespondBody, RespondConfig, RouteConfig, SplitConfig, UpstreamId,
 };
-use crate::config::{Loaded, route_specs};
+use crate::config::Loaded;
 use crate::observe::metrics::Metrics;
-use crate::routing::{Conflict, Router};
+use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
 use crate::upstream::Upstream;
 
 /// Largest file that `body-file` may name.
@@ -122,6 +122,25 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, CompileError> {
         })
     };
     config.listeners.iter().enumerate().map(listener).collect()
+}
+
+/// The routes of one listener as the router needs to know them.
+pub fn route_specs(config: &Config, listener: usize) -> Vec<RouteSpec> {
+    let spec = |(id, route): (u32, &RouteConfig)| {
+        route.listeners.contains(&listener).then(|| RouteSpec {
+            id,
+            matcher: route.matcher.clone(),
+            guards: guards(route),
+        })
+    };
+    (0..).zip(&config.routes).filter_map(spec).collect()
+}
+
+fn guards(route: &RouteConfig) -> Guards {
+    match route.policies.ip_filter.is_empty() {
+        true => Guards::NONE,
+        false => Guards::NONE.with(Guard::IpFilter),
+    }
 }
 
 fn first_conflict(conflicts: Vec<Conflict>) -> CompileError {
