@@ -21,3 +21,6 @@ chain! {
     /// Only requests that passed everything are rewritten, so that everything above judges what the client sent.
     headers: crate::headers::Headers,
 }
+
+#[cfg(test)]
+mod tests;
