@@ -64,8 +64,9 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         ready(Flow::Continue)
     }
 
-    /// Changes the outgoing head, down the list; of several policies of one plugin the first comes last and so has the last
-    /// word. Runs once **per attempt** on a fresh copy: it must be idempotent, and it is the place to reset what [`on_request_body`](Plugin::on_request_body) counts.
+    /// Changes the outgoing head, down the list; of several policies of one plugin the first comes last and so has the
+    /// last word. Runs once **per attempt** on a fresh copy: it must be idempotent, and it is the place to reset what
+    /// [`on_request_body`](Plugin::on_request_body) counts.
     fn on_upstream_request(
         &self,
         _request: &RequestView<'_>,
