@@ -18,4 +18,9 @@ chain! {
     protect: crate::protect::Protect,
     /// Preflights carry no credentials, so they are answered before anything below asks for some.
     cors: crate::cors::Cors,
+    /// Only requests that passed everything are rewritten, so that everything above judges what the client sent.
+    headers: crate::headers::Headers,
 }
+
+#[cfg(test)]
+mod tests;

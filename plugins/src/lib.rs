@@ -6,5 +6,6 @@
 pub mod chain;
 pub mod contract;
 pub mod cors;
+pub mod headers;
 pub mod ip_filter;
 pub mod protect;

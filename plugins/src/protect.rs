@@ -256,9 +256,7 @@ fn listed<T: ToString>(items: &[T]) -> Result<HeaderValue, CompileError> {
         .map(T::to_string)
         .collect::<Vec<_>>()
         .join(", ");
-    HeaderValue::try_from(text).map_err(|error| CompileError {
-        message: error.to_string(),
-    })
+    HeaderValue::try_from(text).map_err(|error| CompileError::from_error(&error))
 }
 
 fn with_head(methods: At<Vec<At<MethodName>>>) -> Vec<Method> {

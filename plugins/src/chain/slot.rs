@@ -180,7 +180,8 @@ impl<P: Plugin> Slot<P> {
         head: &mut RequestHeader,
         states: &mut States<P>,
     ) {
-        for (index, instance) in self.instances.iter().enumerate() {
+        // Backwards, as on the response: whoever changes last has the last word, and that is the first, `[always]`.
+        for (index, instance) in self.instances.iter().enumerate().rev() {
             instance
                 .plugin
                 .on_upstream_request(request, head, states.at(index));

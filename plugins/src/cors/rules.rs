@@ -201,9 +201,7 @@ fn listed<T: ToString>(items: &[T]) -> Result<Option<HeaderValue>, CompileError>
         .map(T::to_string)
         .collect::<Vec<_>>()
         .join(", ");
-    let value = HeaderValue::try_from(text).map_err(|error| CompileError {
-        message: error.to_string(),
-    })?;
+    let value = HeaderValue::try_from(text).map_err(|error| CompileError::from_error(&error))?;
     Ok((!value.is_empty()).then_some(value))
 }
 
@@ -218,11 +216,11 @@ impl Allowed {
             .map(str::trim)
             .filter(|name| !name.is_empty());
         names.all(|name| {
-            let named = self
+            let listed = self
                 .names
                 .iter()
                 .any(|own| own.as_str().eq_ignore_ascii_case(name));
-            named || (self.any && !name.eq_ignore_ascii_case("authorization"))
+            listed || (self.any && !name.eq_ignore_ascii_case("authorization"))
         })
     }
 }
