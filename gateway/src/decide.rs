@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use plugins::chain::{Memory, Observer};
 use plugins::contract::flow::{Flow, Reply, ReplyBody};
 use plugins::contract::template::{Place, Template};
+use plugins::contract::token::preflight_method;
 use plugins::contract::value::ValueError;
 use plugins::contract::view::{Captured, RequestBody, RequestView};
 
@@ -84,7 +85,8 @@ pub fn route<'a, T: Tracer>(
     tracer: &mut T,
 ) -> Result<Routed<'a>, Box<Reply>> {
     let path = normalise(incoming.path, listener.path_policy).map_err(refusals::path)?;
-    let preflight = preflight_method(incoming);
+    // A preflight is routed like the request that it asks about.
+    let preflight = preflight_method(incoming.method, incoming.headers);
     let request = RouteRequest {
         method: preflight.as_ref().unwrap_or(incoming.method),
         host: incoming.host,
@@ -99,15 +101,6 @@ pub fn route<'a, T: Tracer>(
         Found::NotFound => Err(other_slash(snapshot, &listener.router, &request)
             .unwrap_or_else(|| Box::new(Reply::refusal(&refusals::NO_ROUTE)))),
     }
-}
-
-/// The method that a CORS preflight asks for: it is routed like the request that will follow.
-fn preflight_method(incoming: &Incoming<'_>) -> Option<Method> {
-    if *incoming.method != Method::OPTIONS || !incoming.headers.contains_key(header::ORIGIN) {
-        return None;
-    }
-    let asked = incoming.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
-    Method::from_bytes(asked.as_bytes()).ok()
 }
 
 /// The redirect to the path with (or without) a trailing slash, where a route wants it.
