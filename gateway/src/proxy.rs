@@ -27,7 +27,7 @@ use crate::observe::metrics::Metrics;
 use crate::runtime::Live;
 use ctx::Ctx;
 
-pub use reception::{Front, TurnedAway};
+pub use reception::{Front, TurnedAway, answer as reception_answer};
 
 /// What all workers share.
 pub struct Shared {

@@ -5,6 +5,7 @@ pub mod background;
 pub mod compile;
 pub mod reload;
 pub mod route;
+pub mod watch;
 
 use std::sync::Arc;
 

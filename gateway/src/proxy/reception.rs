@@ -118,6 +118,11 @@ impl TurnedAway {
     }
 }
 
+/// The answer to a refused head where nothing is logged or counted: on the admin listener.
+pub fn answer(refusal: HeadRefusal) -> Bytes {
+    reply::farewell(refusal_of(refusal), request_id::make().to_str().unwrap_or_default())
+}
+
 macro_rules! head_refusals {
     ($($kind:ident: $title:literal),+ $(,)?) => {
         /// The answer to each way in which a head can be refused.
