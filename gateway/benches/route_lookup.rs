@@ -1,10 +1,16 @@
 //! What finding a route costs as the table grows: it should not depend on the number of routes.
 
-use divan::{Bencher, black_box};
+#![expect(clippy::expect_used, reason = "a bench with a broken table must stop")]
+
+use divan::{AllocProfiler, Bencher, black_box};
 use gateway::routing::path::{PathPolicy, normalise};
 use gateway::routing::pattern::Matcher;
 use gateway::routing::{Captures, Found, Guards, RouteRequest, RouteSpec, Router};
 use http::{HeaderMap, Method};
+
+/// Shows in the report whether a lookup allocates: it must not.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 const SIZES: [u32; 4] = [10, 100, 1_000, 10_000];
 

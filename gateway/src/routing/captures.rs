@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::pattern::{CAPTURES_MAX, CaptureKind, Matcher, PathPattern, Segment};
+use super::split_segment;
 
 /// What a route captures, made once at reload and shared with every request that it matches.
 #[derive(Debug)]
@@ -89,14 +90,14 @@ fn path_places<'p>(
     pattern: &'p PathPattern,
     path: &'p str,
 ) -> impl Iterator<Item = Range<usize>> + 'p {
-    let mut next = 1;
+    let mut rest = path.strip_prefix('/');
     pattern.segments().iter().filter_map(move |segment| {
-        let start = next.min(path.len());
-        let rest = path.get(start..).unwrap_or_default();
-        let end = start + rest.find('/').unwrap_or(rest.len());
-        next = end + 1;
+        let text = rest.unwrap_or_default();
+        let start = path.len() - text.len();
+        let (part, after) = split_segment(text);
+        rest = after;
         match segment {
-            Segment::Param(Some(_)) => Some(start..end),
+            Segment::Param(Some(_)) => Some(start..start + part.len()),
             Segment::Rest(Some(_)) => Some(start..path.len()),
             Segment::Literal(_) | Segment::Param(None) | Segment::Rest(None) => None,
         }

@@ -7,7 +7,7 @@ use super::pattern::{ConditionSource, Methods};
 use super::reading::{Reading, read};
 use super::trace::{Tracer, Verdict};
 use super::tree::{Hosts, Leaf, Node, Route};
-use super::{Captures, RouteRequest};
+use super::{Captures, RouteRequest, split_segment};
 
 /// What a search ends with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,10 +112,7 @@ impl<'t, 'r, T: Tracer> Search<'t, 'r, T> {
         match path {
             None => self.leaf(node.end.as_deref())?,
             Some(path) => {
-                let (segment, after) = match path.split_once('/') {
-                    Some((segment, after)) => (segment, Some(after)),
-                    None => (path, None),
-                };
+                let (segment, after) = split_segment(path);
                 if let Some(child) = node.literals.find(segment) {
                     self.descend(child, after)?;
                 }

@@ -3,11 +3,12 @@
 //! Walks the trees in the order of the search, behind the route's own place, and stops for each
 //! method where a route takes whatever is left of it, or where the search would answer 405.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::super::pattern::{HostPattern, Methods, Segment};
 use super::super::tree::{Hosts, Leaf, Node, Route};
-use super::super::{Guards, RouteSpec};
+use super::super::{Guard, Guards, RouteSpec};
 use super::Conflict;
 
 /// Every guard that a request may lose when it fails the route's conditions.
@@ -16,20 +17,25 @@ pub(super) fn losses(spec: &RouteSpec, hosts: &Hosts) -> Vec<Conflict> {
     if spec.guards.is_empty() || spec.matcher.conditions.is_empty() {
         return Vec::new();
     }
-    let mut losses = Vec::new();
+    let left = || spec.matcher.methods.clone();
+    let mut fall = Fall {
+        spec,
+        from: None,
+        left: left(),
+        lost: BTreeMap::new(),
+    };
     for trees in ways(&spec.matcher.hosts, hosts) {
-        let mut fall = Fall {
-            spec,
-            from: None,
-            left: spec.matcher.methods.clone(),
-            losses,
-        };
+        fall.left = left();
         let _stopped = trees
             .into_iter()
             .try_for_each(|(tree, own)| fall.tree(tree, own));
-        losses = fall.losses;
     }
-    losses
+    let loss = |(guard, to)| Conflict::FallThroughLoses {
+        from: spec.id,
+        to,
+        guard,
+    };
+    fall.lost.into_iter().map(loss).collect()
 }
 
 /// For each host pattern: its own tree, then the less specific trees that cover it.
@@ -76,7 +82,8 @@ struct Fall<'t, 's> {
     from: Option<&'t Route>,
     /// The methods whose requests may still be falling.
     left: Methods,
-    losses: Vec<Conflict>,
+    /// Each guard lost so far, and to whom.
+    lost: BTreeMap<Guard, u32>,
 }
 
 type Step = ControlFlow<()>;
@@ -163,20 +170,12 @@ impl<'t> Fall<'t, '_> {
         }
     }
 
-    /// One complaint for each guard: the first place where it is lost.
+    /// One complaint for each guard: the first route in the file to which it is lost, so that the
+    /// complaint does not depend on the order in which a tree keeps its literals.
     fn note_losses(&mut self, to: u32, guards: Guards) {
         for guard in self.spec.guards.missing_in(guards) {
-            let known = |loss: &Conflict| match loss {
-                Conflict::FallThroughLoses { guard: other, .. } => *other == guard,
-                Conflict::Tie { .. } | Conflict::Unreachable { .. } => false,
-            };
-            if !self.losses.iter().any(known) {
-                self.losses.push(Conflict::FallThroughLoses {
-                    from: self.spec.id,
-                    to,
-                    guard,
-                });
-            }
+            let first = self.lost.entry(guard).or_insert(to);
+            *first = to.min(*first);
         }
     }
 }

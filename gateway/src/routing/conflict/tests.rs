@@ -140,6 +140,30 @@ fn falling_through_loses_no_guard() {
                 [loses(3), vec![Conflict::Tie { a: 1, b: 2 }, second]].concat()
             },
         ),
+        // A conditioned route between does not take everything either.
+        (
+            vec![
+                from("/a"),
+                guarded(2, "/{p}", &["y=1"]),
+                guarded(3, "/**", &[]),
+            ],
+            vec![],
+        ),
+        (
+            vec![
+                from("/a"),
+                guarded(2, "/{p}", &["y=1"]),
+                route(3, "/**", &[]),
+            ],
+            {
+                let second = Conflict::FallThroughLoses {
+                    from: 2,
+                    to: 3,
+                    guard: Guard::Auth,
+                };
+                [loses(3), vec![second]].concat()
+            },
+        ),
         // A narrower route between does not take everything.
         (
             vec![

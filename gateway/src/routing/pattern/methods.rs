@@ -88,8 +88,8 @@ impl Methods {
 
     /// Whether some method is in both sets.
     pub(in crate::routing) fn overlaps(&self, other: &Self) -> bool {
-        self.any
-            || other.any
+        (self.any && *other != Self::NONE)
+            || (other.any && *self != Self::NONE)
             || self.known & other.known != 0
             || self
                 .custom
