@@ -181,10 +181,10 @@ impl Listeners {
 impl Open {
     fn drain(&self) {
         self.listener.drain();
-        if let Address::Unix(path) = &self.address {
-            if let Err(error) = fs::remove_file(path) {
-                tracing::debug!(%error, path = %path.display(), "A socket file was gone already");
-            }
+        if let Address::Unix(path) = &self.address
+            && let Err(error) = fs::remove_file(path)
+        {
+            tracing::debug!(%error, path = %path.display(), "A socket file was gone already");
         }
     }
 }

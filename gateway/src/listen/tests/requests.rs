@@ -6,9 +6,10 @@ use super::*;
 fn answers_pipelined_requests_in_order() {
     let house = house(settings());
     let mut client = house.connect();
-    let requests: String = (0..21)
+    let requests: Vec<_> = (0..21)
         .map(|n| format!("GET /{n} HTTP/1.1\r\nhost: h\r\n\r\n"))
         .collect();
+    let requests = requests.concat();
     client.write_all(requests.as_bytes()).unwrap();
     let mut upstream = house.upstream();
     for n in 0..21 {
@@ -189,6 +190,19 @@ fn speaks_http2_however_the_preface_is_cut() {
     client.write_all(fields).unwrap();
     let seen = read_until(&mut client, |text| text.contains("front 0 0"));
     assert!(seen.contains("front 0 0"), "{seen:?}");
+}
+
+#[test]
+fn says_goaway_on_http2_when_draining() {
+    let house = house(settings());
+    let mut client = house.connect();
+    client
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .unwrap();
+    // Our SETTINGS are acknowledged once the connection is being served.
+    read_until(&mut client, |text| text.contains("\0\0\0\x04\x01\0\0\0\0"));
+    house.listeners.drain_all();
+    read_until(&mut client, |text| text.contains("\0\0\x08\x07\0\0\0\0\0"));
 }
 
 #[test]
