@@ -439,6 +439,7 @@ fn agrees_with_httparse(bytes: &[u8]) {
     let Ok(Some(checked)) = check(bytes) else {
         return;
     };
+    is_taken_by_pingora(bytes, &checked);
     let mut fields = [httparse::EMPTY_HEADER; 256];
     let mut request = httparse::Request::new(&mut fields);
     let parsed = request
@@ -464,6 +465,19 @@ fn agrees_with_httparse(bytes: &[u8]) {
         usize::from(matches!(checked.framing, Framing::Length(_)))
     );
     assert!(named("host") <= 1);
+}
+
+/// The target that travels on, as it is: neither refused nor rewritten.
+fn is_taken_by_pingora(bytes: &[u8], checked: &Checked) {
+    let origin = &bytes[checked.origin.unwrap_or(checked.target.start)..checked.target.end];
+    let path = if origin.starts_with(b"?") || origin.is_empty() {
+        [b"/", origin].concat()
+    } else {
+        origin.to_vec()
+    };
+    let method = std::str::from_utf8(&bytes[checked.method.clone()]).expect("a token");
+    let head = pingora_http::RequestHeader::build(method, &path, None).expect("Pingora takes it");
+    assert_eq!(head.raw_path(), path);
 }
 
 proptest! {
