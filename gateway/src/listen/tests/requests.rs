@@ -131,11 +131,23 @@ fn refuses_a_malformed_head_and_closes() {
 fn sends_an_absolute_target_on_in_origin_form() {
     let house = house(settings());
     let mut client = house.connect();
-    client
-        .write_all(b"\r\nGET http://H:80?q HTTP/1.1\r\nhost: h\r\n\r\n")
-        .unwrap();
-    let head = read_until(&mut house.upstream(), |text| text.ends_with("\r\n\r\n"));
-    assert!(head.starts_with("GET /?q HTTP/1.1\r\n"), "{head}");
+    let mut upstream = None;
+    for (line, sent) in [
+        ("\r\nGET http://H:80?q", "GET /?q HTTP/1.1\r\n"),
+        ("GET http://h/a/b?q", "GET /a/b?q HTTP/1.1\r\n"),
+        ("GET http://h", "GET / HTTP/1.1\r\n"),
+        ("OPTIONS http://h", "OPTIONS * HTTP/1.1\r\n"),
+        ("OPTIONS http://h/", "OPTIONS / HTTP/1.1\r\n"),
+    ] {
+        client
+            .write_all(format!("{line} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes())
+            .unwrap();
+        let upstream = upstream.get_or_insert_with(|| house.upstream());
+        let head = read_until(upstream, |text| text.ends_with("\r\n\r\n"));
+        assert!(head.starts_with(sent), "{head}");
+        upstream.write_all(ANSWER.as_bytes()).unwrap();
+        read_until(&mut client, |text| text.ends_with("ok"));
+    }
 }
 
 #[test]
