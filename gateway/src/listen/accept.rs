@@ -1,8 +1,10 @@
 //! Accepts connections, one loop for each listener and worker.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pingora::server::ShutdownWatch;
@@ -39,15 +41,16 @@ enum Accepted {
     Unix(UnixStream),
 }
 
-/// Accepts until the gate closes.
+/// Accepts until the gate closes, then once more what the kernel has accepted for us already: closing the socket would reset
+/// those connections.
 pub(super) async fn run<R: Reception>(bound: Bound, post: Arc<Post<R>>) -> io::Result<()> {
     let socket = Socket::register(bound)?;
     let mut closing = post.gate.watch();
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = closing.wait_for(|closed| *closed) => return Ok(()),
-            accepted = socket.accept() => accepted,
+            _ = closing.wait_for(|closed| *closed) => break,
+            accepted = poll_fn(|cx| socket.poll_accept(cx)) => accepted,
         };
         match accepted {
             Ok(accepted) => receive(accepted, &post),
@@ -58,6 +61,10 @@ pub(super) async fn run<R: Reception>(bound: Bound, post: Arc<Post<R>>) -> io::R
             }
         }
     }
+    while let Poll::Ready(Ok(accepted)) = poll_fn(|cx| Poll::Ready(socket.poll_accept(cx))).await {
+        receive(accepted, &post);
+    }
+    Ok(())
 }
 
 /// The client went before it was accepted, or the network said so; everything else is about this process or machine.
@@ -132,16 +139,14 @@ impl Socket {
         }
     }
 
-    async fn accept(&self) -> io::Result<Accepted> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
             Self::Tcp(socket) => socket
-                .accept()
-                .await
-                .map(|(stream, client)| Accepted::Tcp(stream, client)),
+                .poll_accept(cx)
+                .map_ok(|(stream, client)| Accepted::Tcp(stream, client)),
             Self::Unix(socket) => socket
-                .accept()
-                .await
-                .map(|(stream, _)| Accepted::Unix(stream)),
+                .poll_accept(cx)
+                .map_ok(|(stream, _)| Accepted::Unix(stream)),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Conn {
 
     /// Whether the next thing on this connection can be another request.
     pub(crate) fn is_between_messages(&self) -> bool {
-        matches!(self.boundary, Boundary::Done) && !self.ended
+        matches!(self.boundary, Boundary::Done) && !(self.ended && self.early.is_empty())
     }
 
     /// Whether everything that Pingora wrote was sent.

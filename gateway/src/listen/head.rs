@@ -10,8 +10,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::check::{Checked, Checker};
 use super::conn::Conn;
 use super::framing::Framing;
+use super::live::Listener;
 use super::refusal::HeadRefusal;
-use super::settings::Settings;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -61,7 +61,7 @@ impl Alarm {
 struct Wait<'a> {
     conn: &'a mut Conn,
     alarm: &'a mut Alarm,
-    settings: &'a Settings,
+    listener: &'a Listener,
     checker: Checker,
     deadline: Instant,
     begun: bool,
@@ -72,20 +72,19 @@ struct Wait<'a> {
 pub(crate) async fn arrive(
     conn: &mut Conn,
     alarm: &mut Alarm,
-    settings: &Settings,
+    listener: &Listener,
     first: bool,
 ) -> Arrival {
-    let deadline = Instant::now() + settings.idle_timeout;
-    let may_be_http2 = first && settings.http2;
+    let deadline = Instant::now() + listener.live().settings.idle_timeout;
     let checker = Checker::default();
     let mut wait = Wait {
         conn,
         alarm,
-        settings,
+        listener,
         checker,
         deadline,
         begun: false,
-        may_be_http2,
+        may_be_http2: first,
     };
     poll_fn(|cx| wait.poll(cx)).await
 }
@@ -112,24 +111,26 @@ impl Wait<'_> {
         if !self.begun {
             self.begun = true;
             self.conn.note_head_began();
+            let live = self.listener.live();
+            self.may_be_http2 &= live.settings.http2;
             self.deadline =
-                Instant::from_std(self.conn.head_began()) + self.settings.header_timeout;
+                Instant::from_std(self.conn.head_began()) + live.settings.header_timeout;
         }
     }
 
     fn look(&mut self) -> Option<Arrival> {
         if self.may_be_http2 {
-            let early = self.conn.early();
-            let common = early.len().min(PREFACE.len());
-            if early.get(..common) != PREFACE.get(..common) {
-                self.may_be_http2 = false;
-            } else if common == PREFACE.len() {
-                return Some(Arrival::Http2);
-            } else {
-                return None;
+            match preface(self.conn.early()) {
+                Some(true) => return Some(Arrival::Http2),
+                Some(false) => return None,
+                None => self.may_be_http2 = false,
             }
         }
-        match self.checker.advance(self.conn.early(), &self.settings.head) {
+        // What is in force now, not when the wait began.
+        match self
+            .checker
+            .advance(self.conn.early(), &self.listener.live().settings.head)
+        {
             Ok(None) => None,
             Ok(Some(checked)) => Some(Arrival::Head(take(self.conn, &checked))),
             Err(refusal) => Some(Arrival::Refused(refusal)),
@@ -150,6 +151,12 @@ impl Wait<'_> {
             Arrival::Over
         })
     }
+}
+
+/// Whether the HTTP/2 preface is here in full; `None` if this is something else.
+fn preface(early: &[u8]) -> Option<bool> {
+    let common = early.len().min(PREFACE.len());
+    (early.get(..common) == PREFACE.get(..common)).then_some(common == PREFACE.len())
 }
 
 /// Cuts the head from the connection. An empty line before it goes; an absolute target becomes its origin form, which is what

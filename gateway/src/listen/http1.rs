@@ -14,7 +14,6 @@ use super::accept::Post;
 use super::conn::Conn;
 use super::head::{Alarm, Arrival, Head, arrive};
 use super::http2;
-use super::live::Live;
 use super::refusal::HeadRefusal;
 
 /// Pingora wants a number to keep a connection alive; the waiting itself is ours and knows its own timeout.
@@ -28,19 +27,14 @@ pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>)
     let mut alarm = Alarm::default();
     let mut served = 0;
     loop {
-        let live = post.listener.live();
-        let arrival = arrive(&mut conn, &mut alarm, &live.settings, served == 0).await;
-        let head = match arrival {
+        let head = match arrive(&mut conn, &mut alarm, &post.listener, served == 0).await {
             Arrival::Head(head) => head,
             Arrival::Refused(refusal) => return Box::pin(refuse(conn, &post, refusal)).await,
-            Arrival::Http2 => return Box::pin(http2::serve(conn, post, live)).await,
+            Arrival::Http2 => return Box::pin(http2::serve(conn, post)).await,
             Arrival::Over => return,
         };
         served += 1;
-        match begin(&post, &live, conn, head, served)
-            .await
-            .and_then(reclaim)
-        {
+        match begin(&post, conn, head, served).await.and_then(reclaim) {
             Some(kept) => conn = kept,
             None => return,
         }
@@ -50,15 +44,15 @@ pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>)
 type Exchange<'a> = Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'a>>;
 
 /// Hands a request to Pingora. A plain function: the session is large and must not become a part of the connection's future.
-fn begin<'a, R: Reception>(
-    post: &'a Post<R>,
-    live: &Live,
+fn begin<R: Reception>(
+    post: &Post<R>,
     mut conn: Box<Conn>,
     head: Head,
     served: u32,
-) -> Exchange<'a> {
+) -> Exchange<'_> {
+    let live = post.listener.live();
     let settings = &live.settings;
-    conn.adopt(live);
+    conn.adopt(&live);
     conn.begin_message(head.framing, head.upgrade);
     let mut session = ServerSession::new_http1(conn);
     session.set_keepalive(KEEPALIVE);

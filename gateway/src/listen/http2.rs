@@ -11,7 +11,6 @@ use pingora::server::ShutdownWatch;
 use super::Reception;
 use super::accept::Post;
 use super::conn::Conn;
-use super::live::Live;
 use super::settings::H2Settings;
 
 /// The shared app with the limits of one listener.
@@ -22,19 +21,23 @@ struct Limited<A> {
 }
 
 /// Serves a connection whose preface has arrived until it ends.
-pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>, live: Arc<Live>) {
+pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>) {
+    let limited = limit(&mut conn, &post);
+    limited.process_new(conn, &post.watch).await;
+}
+
+fn limit<R: Reception>(conn: &mut Conn, post: &Post<R>) -> Arc<Limited<R::App>> {
+    let live = post.listener.live();
     conn.adopt(&live);
     conn.turn_http2();
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(live.settings.idle_timeout);
     let app = Arc::clone(post.reception.app());
-    let limited = Arc::new(Limited {
+    Arc::new(Limited {
         app,
         h2: live.settings.h2.clone(),
         options,
-    });
-    drop(live);
-    limited.process_new(conn, &post.watch).await;
+    })
 }
 
 #[async_trait]

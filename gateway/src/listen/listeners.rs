@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +75,15 @@ impl Listeners {
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.census.count()
+    }
+
+    /// Each listener's name and how many of its connections are open.
+    pub fn connections_by_listener(&self) -> Vec<(String, usize)> {
+        let count = |open: &Open| {
+            let name = open.listener.live().settings.name.clone();
+            (name, open.listener.connections.load(Ordering::Relaxed))
+        };
+        self.open().iter().map(count).collect()
     }
 
     /// Each listener's name and, for TCP, the address in force.
@@ -181,10 +191,10 @@ impl Listeners {
 impl Open {
     fn drain(&self) {
         self.listener.drain();
-        if let Address::Unix(path) = &self.address {
-            if let Err(error) = fs::remove_file(path) {
-                tracing::debug!(%error, path = %path.display(), "A socket file was gone already");
-            }
+        if let Address::Unix(path) = &self.address
+            && let Err(error) = fs::remove_file(path)
+        {
+            tracing::debug!(%error, path = %path.display(), "A socket file was gone already");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use super::facts::ListenerFacts;
 use super::gate::Gate;
@@ -44,8 +44,9 @@ impl Listener {
         })
     }
 
-    pub(crate) fn live(&self) -> Arc<Live> {
-        self.live.load_full()
+    /// What is in force now. Look again after every wait; the guard costs no shared counter.
+    pub(crate) fn live(&self) -> Guard<Arc<Live>> {
+        self.live.load()
     }
 
     pub(crate) fn change(&self, live: Arc<Live>) {

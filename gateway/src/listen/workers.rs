@@ -33,8 +33,9 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` workers; `make` is called on each with its number and makes what it serves.
-    pub fn start<R, F>(count: usize, make: F) -> io::Result<Self>
+    /// Starts `count` workers whose threads bear this name; `make` is called on each with its number and makes what it
+    /// serves.
+    pub fn start<R, F>(name: &str, count: usize, make: F) -> io::Result<Self>
     where
         R: Reception,
         F: Fn(usize) -> Arc<R> + Clone + Send + 'static,
@@ -52,7 +53,7 @@ impl Workers {
             workers.handles.push(runtime.handle().clone());
             let work = move || work(&runtime, openings, || make(number));
             let thread = thread::Builder::new()
-                .name(format!("worker-{number}"))
+                .name(format!("{name}-{number}"))
                 .spawn(work)?;
             workers.threads.push(thread);
         }

@@ -81,7 +81,7 @@ fn check_form(method: &[u8], target: &[u8]) -> Result<Option<Absolute>, HeadRefu
         return Err(HeadRefusal::Target);
     }
     match target {
-        // `//host/path` is a network-path reference to some parsers, and Pingora refuses what may be one.
+        // `//host/path` is a path here, as RFC 9112 has it; the router collapses the slashes before anyone can misread it.
         [b'/', ..] => Ok(None),
         b"*" if method == b"OPTIONS" => Ok(None),
         _ => absolute(target).map(Some).ok_or(HeadRefusal::Target),
