@@ -173,7 +173,7 @@ match = "/orders/copy/**"
             .and_then(|span| loaded.sources.place(span));
         (found.like.as_deref(), place)
     };
-    assert_eq!(from("match"), (None, Some("test.toml:23".to_owned())));
+    assert_eq!(from("match"), (None, Some("test.toml:24".to_owned())));
     assert_eq!(
         from("strip-prefix"),
         (Some("orders"), Some("test.toml:14".to_owned()))
