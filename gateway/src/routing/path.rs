@@ -103,7 +103,7 @@ impl fmt::Display for PathRefusal {
 impl std::error::Error for PathRefusal {}
 
 /// Brings a path (without its query) into normal form, or says why it must be refused.
-pub fn normalise<'a>(raw: &'a str, policy: PathPolicy) -> Result<Cow<'a, str>, PathRefusal> {
+pub fn normalise(raw: &str, policy: PathPolicy) -> Result<Cow<'_, str>, PathRefusal> {
     if raw.is_empty() {
         // `GET http://host` has an empty path, which means the root (RFC 9110 section 4.2.3).
         return Ok(Cow::Borrowed("/"));
@@ -196,4 +196,4 @@ fn resolve_dots(path: &str) -> Result<String, PathRefusal> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -148,6 +148,9 @@ impl Matcher {
             let error = PatternError::new(0..0, format!("the name {{{name}}} is used twice"));
             return Err(error.help("give each capture a name of its own"));
         }
+        if self.methods == Methods::NONE {
+            return Err(PatternError::new(0..0, "no method is named").help("leave it out for any"));
+        }
         if names.len() > CAPTURES_MAX {
             let message = format!(
                 "{} captures are too many: at most {CAPTURES_MAX}",
@@ -263,4 +266,4 @@ fn placeholder(text: &str) -> Option<Result<&str, PatternError>> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::{PathPolicy, PathRefusal, Tolerance};
 
 /// Settles every escape and refuses every byte that no path may hold.
-pub(super) fn settle<'a>(raw: &'a str, policy: PathPolicy) -> Result<Cow<'a, str>, PathRefusal> {
+pub(super) fn settle(raw: &str, policy: PathPolicy) -> Result<Cow<'_, str>, PathRefusal> {
     Ok(if check(raw.as_bytes(), policy)? {
         Cow::Owned(rewrite(raw.as_bytes()))
     } else {
@@ -123,7 +123,7 @@ fn decode(rest: &[u8]) -> Result<u8, PathRefusal> {
     }
 }
 
-pub(in crate::routing) fn hex(high: u8, low: u8) -> Option<u8> {
+fn hex(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| {
         char::from(byte)
             .to_digit(16)

@@ -63,7 +63,7 @@ impl Condition {
             "*" => ConditionTest::Present,
             "!" => ConditionTest::Absent,
             _ => match test.strip_prefix('~') {
-                Some(text) => regex(text).map_err(ConditionError::Test)?,
+                Some(expression) => regex(expression).map_err(ConditionError::Test)?,
                 None => return Self::exact(source, name, test),
             },
         };
@@ -87,6 +87,13 @@ impl Condition {
         let bad = |message: String| ConditionError::Name(PatternError::new(0..name.len(), message));
         if name.is_empty() {
             return Err(bad(format!("the {source} has no name")));
+        }
+        if source == ConditionSource::Header && name.contains('_') {
+            let error =
+                PatternError::new(0..name.len(), "headers with _ in their name are dropped");
+            return Err(ConditionError::Name(
+                error.help(format!("write {}", name.replace('_', "-"))),
+            ));
         }
         let token = HeaderName::from_bytes(name.as_bytes());
         let header = match source {
@@ -147,12 +154,20 @@ impl ConditionTest {
         }
     }
 
+    /// The only value that passes, if there is only one.
+    pub(in crate::routing) fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Exact(text) => Some(text),
+            Self::Present | Self::Absent | Self::Regex { .. } => None,
+        }
+    }
+
     /// Whether certainly no value passes both tests.
     pub(in crate::routing) fn disjoint(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Absent, other) | (other, Self::Absent) => !matches!(other, Self::Absent),
-            (Self::Exact(text), test) | (test, Self::Exact(text)) => {
-                !test.accepts(Some(text.as_bytes()))
+            (Self::Exact(literal), other) | (other, Self::Exact(literal)) => {
+                !other.accepts(Some(literal.as_bytes()))
             }
             // Two expressions may always share a value, as far as we can tell.
             (Self::Present | Self::Regex { .. }, Self::Present | Self::Regex { .. }) => false,

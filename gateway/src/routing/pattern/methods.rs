@@ -88,8 +88,8 @@ impl Methods {
 
     /// Whether some method is in both sets.
     pub(in crate::routing) fn overlaps(&self, other: &Self) -> bool {
-        self.any
-            || other.any
+        (self.any && *other != Self::NONE)
+            || (other.any && *self != Self::NONE)
             || self.known & other.known != 0
             || self
                 .custom
@@ -104,6 +104,26 @@ impl Methods {
         self.custom.extend(other.custom.iter().cloned());
         self.custom.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         self.custom.dedup();
+    }
+
+    /// Keeps what the other set has too.
+    pub(in crate::routing) fn retain(&mut self, other: &Self) {
+        if self.any {
+            *self = other.clone();
+        } else if !other.any {
+            self.known &= other.known;
+            self.custom.retain(|method| other.custom.contains(method));
+        }
+    }
+
+    /// Takes the other set away. "Any" without a few is still "any": a set that errs by holding more.
+    pub(in crate::routing) fn remove(&mut self, other: &Self) {
+        if other.any {
+            *self = Self::NONE;
+        } else {
+            self.known &= !other.known;
+            self.custom.retain(|method| !other.custom.contains(method));
+        }
     }
 
     /// Every method named here, in alphabetical order, `HEAD` included; none for "any".
