@@ -14,4 +14,13 @@ pub use slot::{Instance, Observer, Silent, Slot, States, Step};
 chain! {
     /// Cheap and absolute, so it comes first.
     ip_filter: crate::ip_filter::IpFilter,
+    /// What is too large or of the wrong shape costs those below nothing.
+    protect: crate::protect::Protect,
+    /// Preflights carry no credentials, so they are answered before anything below asks for some.
+    cors: crate::cors::Cors,
+    /// Only requests that passed everything are rewritten, so that everything above judges what the client sent.
+    headers: crate::headers::Headers,
 }
+
+#[cfg(test)]
+mod tests;

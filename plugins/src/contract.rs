@@ -12,6 +12,7 @@ pub mod report;
 pub mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod token;
 pub mod units;
 pub mod value;
 pub mod view;

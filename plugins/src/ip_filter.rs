@@ -229,6 +229,7 @@ fn holds<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::testing::{TestRequest, admit, complaints, config};
 
     fn ranges(networks: &[&str]) -> Ranges {
         let networks: Vec<Network> = networks.iter().map(|text| text.parse().unwrap()).collect();
@@ -276,6 +277,37 @@ mod tests {
             !filter.admits(None),
             "a client without an address is in no network"
         );
+    }
+
+    #[test]
+    fn refuses_the_client_and_not_what_a_header_says() {
+        let config = config::<IpFilter>("allow = ['10.0.0.0/8', '2001:db8::/32']");
+        let filter = IpFilter::compile(&config, None).unwrap();
+        let from = |address: &str| TestRequest::get("http://example.com/").from(address);
+        for inside in ["10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1"] {
+            assert!(matches!(admit(&filter, &from(inside)), Flow::Continue));
+        }
+        let forged = from("192.0.2.1").header("x-forwarded-for", "10.0.0.1");
+        for outside in [
+            forged,
+            TestRequest::get("http://example.com/").from_nowhere(),
+        ] {
+            let flow = admit(&filter, &outside);
+            assert!(matches!(flow, Flow::Reply(reply) if reply.refusal == Some(&DENIED)));
+        }
+    }
+
+    #[test]
+    fn complains_about_filters_that_cannot_be_meant() {
+        assert_eq!(complaints::<IpFilter>(""), ["ip-filter.empty"]);
+        assert_eq!(complaints::<IpFilter>("allow = []"), ["ip-filter.nobody"]);
+        let shadow = "deny = ['10.0.0.0/8']\nmode = 'shadow'";
+        assert_eq!(
+            complaints::<IpFilter>(shadow),
+            ["policy.shadow-without-end"]
+        );
+        let alone = "deny = ['10.0.0.0/8']\nshadow-until = '2027-01-31'";
+        assert_eq!(complaints::<IpFilter>(alone), ["policy.shadow-until-alone"]);
     }
 
     #[test]

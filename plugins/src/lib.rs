@@ -5,4 +5,7 @@
 
 pub mod chain;
 pub mod contract;
+pub mod cors;
+pub mod headers;
 pub mod ip_filter;
+pub mod protect;

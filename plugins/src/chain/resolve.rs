@@ -101,18 +101,19 @@ pub(super) fn join<P: Plugin>(
     joined
 }
 
-/// A route's policies over the defaults; `"none"` (an empty list) drops them.
+/// A route's policies over the defaults; `"none"` (an empty list) drops them. Plugins that merge do so into the last of
+/// the route's own, which the others overrule.
 fn over<P: Plugin>(
-    own: Vec<Placed<P::Config>>,
+    mut own: Vec<Placed<P::Config>>,
     defaults: &[Placed<P::Config>],
 ) -> Vec<Placed<P::Config>> {
-    let replace = |placed: Placed<P::Config>| {
+    if let Some(last) = own.pop() {
         let config = defaults
             .iter()
-            .fold(placed.config, |own, default| P::over(own, &default.config));
-        Placed { config, ..placed }
-    };
-    own.into_iter().map(replace).collect()
+            .fold(last.config, |own, default| P::over(own, &default.config));
+        own.push(Placed { config, ..last });
+    }
+    own
 }
 
 fn unknown<P: Plugin>(name: &str, span: Span, named: &Named<P::Config>, report: &mut Report) {

@@ -180,7 +180,8 @@ impl<P: Plugin> Slot<P> {
         head: &mut RequestHeader,
         states: &mut States<P>,
     ) {
-        for (index, instance) in self.instances.iter().enumerate() {
+        // Backwards, as on the response: whoever changes last has the last word, and that is the first, `[always]`.
+        for (index, instance) in self.instances.iter().enumerate().rev() {
             instance
                 .plugin
                 .on_upstream_request(request, head, states.at(index));
@@ -195,7 +196,10 @@ impl<P: Plugin> Slot<P> {
     ) -> Flow {
         for (index, instance) in self.instances.iter().enumerate() {
             let flow = instance.plugin.on_request_body(chunk, states.at(index));
-            if let Flow::Reply(reply) = instance.judged(flow, observer) {
+            // Only a refusal is worth telling here: bodies have many pieces.
+            if matches!(flow, Flow::Reply(_))
+                && let Flow::Reply(reply) = instance.judged(flow, observer)
+            {
                 return Flow::Reply(reply);
             }
         }

@@ -68,6 +68,10 @@ pub const FORMATS: &[Format] = &[
     ("share", check::<super::units::Share>),
     ("ip-network", check::<crate::ip_filter::Network>),
     ("date", check::<super::mode::Date>),
+    ("method-name", check::<super::token::MethodName>),
+    ("header-name", check::<super::token::FieldName>),
+    ("media-range", check::<crate::protect::ContentType>),
+    ("origin", check::<crate::cors::origin::Origin>),
     ("value", check::<super::value::Value>),
     ("template", check::<super::template::Template>),
 ];

@@ -64,8 +64,9 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         ready(Flow::Continue)
     }
 
-    /// Changes the outgoing head. Runs once **per attempt** on a fresh copy: it must be idempotent, and it is the place to
-    /// reset what [`on_request_body`](Plugin::on_request_body) counts.
+    /// Changes the outgoing head, down the list; of several policies of one plugin the first comes last and so has the
+    /// last word. Runs once **per attempt** on a fresh copy: it must be idempotent, and it is the place to reset what
+    /// [`on_request_body`](Plugin::on_request_body) counts.
     fn on_upstream_request(
         &self,
         _request: &RequestView<'_>,
@@ -119,4 +120,12 @@ pub struct Done {
 pub struct CompileError {
     /// What is wrong, for the operator.
     pub message: String,
+}
+
+impl CompileError {
+    /// From whatever a library says.
+    pub fn from_error(error: &impl std::fmt::Display) -> Self {
+        let message = error.to_string();
+        Self { message }
+    }
 }

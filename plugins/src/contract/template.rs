@@ -88,6 +88,14 @@ impl Template {
         })
     }
 
+    /// The parts that do not come from the request.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(&**text),
+            Part::Value { .. } => None,
+        })
+    }
+
     /// The whole text, if it holds no value.
     pub fn literal(&self) -> Option<&str> {
         match &*self.parts {

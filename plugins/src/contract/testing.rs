@@ -7,10 +7,16 @@
 )]
 
 use std::net::IpAddr;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use pingora_http::{RequestHeader, ResponseHeader};
 
+use super::flow::Flow;
+use super::place::At;
+use super::plugin::Plugin;
+use super::report::Report;
 use super::view::{Captured, RequestBody, RequestView, ResponseView};
 
 /// A request that owns what a [`RequestView`] borrows.
@@ -187,4 +193,44 @@ pub fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let values: Vec<String> = headers.get_all(name).iter().map(text).collect();
     (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// A plugin's table as meant; panics on a table that has complaints.
+pub fn config<P: Plugin>(table: &str) -> P::Config {
+    let (config, report) = validated::<P>(table);
+    assert!(!report.has_errors(), "{:#?}", report.complaints());
+    config.expect("a table without complaints is meant somehow")
+}
+
+/// The codes of the complaints about a plugin's table.
+pub fn complaints<P: Plugin>(table: &str) -> Vec<&'static str> {
+    let (_, report) = validated::<P>(table);
+    report
+        .complaints()
+        .iter()
+        .map(|complaint| complaint.code)
+        .collect()
+}
+
+fn validated<P: Plugin>(table: &str) -> (Option<P::Config>, Report) {
+    let raw = toml::from_str::<P::Raw>(table).expect("a table of the right shape");
+    let mut report = Report::default();
+    (
+        P::validate(At::new(raw, 0..table.len()), &mut report),
+        report,
+    )
+}
+
+/// Asks one plugin about a request, with fresh state.
+pub fn admit<P: Plugin>(plugin: &P, request: &TestRequest) -> Flow {
+    wait(plugin.on_request(&request.view(), &mut P::State::default()))
+}
+
+/// Drives a future that never really waits.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("a plugin without services has nothing to wait for"),
+    }
 }

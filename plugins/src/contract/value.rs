@@ -193,11 +193,11 @@ impl fmt::Display for Value {
     }
 }
 
-impl RequestView<'_> {
+impl<'a> RequestView<'a> {
     /// What the request says, as text: query parameters and captured parts percent-decoded.
     ///
     /// Claims, consumers and identities are missing as long as nothing authenticates.
-    pub fn lookup(&self, value: &Value) -> Result<Cow<'_, str>, ValueError> {
+    pub fn lookup(&self, value: &Value) -> Result<Cow<'a, str>, ValueError> {
         match value {
             Value::ClientIp => {
                 let client = self.client.ok_or(ValueError::Missing)?;
@@ -218,13 +218,13 @@ impl RequestView<'_> {
         }
     }
 
-    fn captured_host(&self, name: &str) -> Result<Cow<'_, str>, ValueError> {
+    fn captured_host(&self, name: &str) -> Result<Cow<'a, str>, ValueError> {
         let part = self.captures.host(name).ok_or(ValueError::Missing)?;
         Ok(Cow::Borrowed(part))
     }
 
     /// A part of the normalised path as it stands there, not decoded.
-    pub(super) fn captured_path(&self, name: &str) -> Result<&str, ValueError> {
+    pub(super) fn captured_path(&self, name: &str) -> Result<&'a str, ValueError> {
         self.captures.path(name).ok_or(ValueError::Missing)
     }
 }
