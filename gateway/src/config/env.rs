@@ -132,7 +132,10 @@ mod tests {
 
     #[test]
     fn reports_every_reference_that_cannot_be_filled_in() {
-        assert_eq!(fill("${NO} ${HOST} ${2}"), Err(vec!["${NO}".into(), "${2}".into()]));
+        assert_eq!(
+            fill("${NO} ${HOST} ${2}"),
+            Err(vec!["${NO}".into(), "${2}".into()])
+        );
         assert_eq!(fill("a${HOST"), Err(vec!["${HOST".into()]));
         assert_eq!(fill("${}"), Err(vec!["${}".into()]));
     }

@@ -14,9 +14,9 @@ pub(super) fn parse<'i>(
     report: &mut Report,
 ) -> Option<DeTable<'i>> {
     let mut root = DeTable::new();
-    let mut base = 0;
     let mut broken = false;
     for file in sources.files() {
+        let base = file.base();
         let (table, errors) = DeTable::parse_recoverable(file.text());
         broken |= !errors.is_empty();
         for error in errors {
@@ -25,7 +25,6 @@ pub(super) fn parse<'i>(
         if !broken {
             join(&mut root, shift(table.into_inner(), base), &is_map, report);
         }
-        base += file.text().len() + 1;
     }
     (!broken).then_some(root)
 }
@@ -69,7 +68,8 @@ fn join<'i>(
 
 /// Adds the named objects of one file's table to those of the files before it.
 fn objects<'i>(kind: &Key<'i>, there: &mut Node<'i>, node: Node<'i>, report: &mut Report) {
-    let (DeValue::Table(there), DeValue::Table(table)) = (there.get_mut(), node.into_inner()) else {
+    let (DeValue::Table(there), DeValue::Table(table)) = (there.get_mut(), node.into_inner())
+    else {
         return;
     };
     for (name, object) in table {

@@ -218,7 +218,10 @@ fn includes(text: &str) -> Vec<(String, Span)> {
         DeValue::Array(items) => items.iter().filter_map(string).collect(),
         _ => string(node).into_iter().collect(),
     };
-    table.get_ref().get("include").map_or_else(Vec::new, strings)
+    table
+        .get_ref()
+        .get("include")
+        .map_or_else(Vec::new, strings)
 }
 
 fn string(node: &Node<'_>) -> Option<(String, Span)> {
@@ -252,7 +255,12 @@ mod tests {
 
     #[test]
     fn matches_names() {
-        for (pattern, name) in [("*.toml", "a.toml"), ("*", "x"), ("a*b*c", "a1b2c"), ("a*", "a")] {
+        for (pattern, name) in [
+            ("*.toml", "a.toml"),
+            ("*", "x"),
+            ("a*b*c", "a1b2c"),
+            ("a*", "a"),
+        ] {
             assert!(fits(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("*.toml", "a.toml~"), ("a*b*c", "acb"), ("a", "ab")] {

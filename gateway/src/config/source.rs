@@ -12,6 +12,7 @@ use plugins::contract::place::Span;
 pub struct SourceMap {
     files: Vec<SourceFile>,
     directories: BTreeSet<PathBuf>,
+    hidden: Vec<Span>,
 }
 
 /// One file.
@@ -56,6 +57,16 @@ impl SourceMap {
     /// Remembers a directory whose files an include pattern names.
     pub(super) fn add_directory(&mut self, path: PathBuf) {
         self.directories.insert(path);
+    }
+
+    /// Remembers places whose text may be a secret.
+    pub(super) fn hide(&mut self, spans: Vec<Span>) {
+        self.hidden.extend(spans);
+    }
+
+    /// Places whose text must not be shown.
+    pub(super) fn hidden(&self) -> &[Span] {
+        &self.hidden
     }
 
     /// The files, the one named by the operator first.
@@ -146,6 +157,11 @@ impl SourceFile {
         parent.map(Path::to_path_buf).unwrap_or_default()
     }
 
+    /// The position of its first byte.
+    pub(super) fn base(&self) -> usize {
+        self.base
+    }
+
     fn end(&self) -> usize {
         self.base + self.text.len()
     }
@@ -167,7 +183,11 @@ mod tests {
         };
         assert_eq!(at(0), Some(("a", 1, 1)));
         assert_eq!(at(8), Some(("a", 2, 2)), "columns count characters");
-        assert_eq!(at(base - 1), Some(("a", 3, 1)), "the end of a file is in it");
+        assert_eq!(
+            at(base - 1),
+            Some(("a", 3, 1)),
+            "the end of a file is in it"
+        );
         assert_eq!(at(base), Some(("b", 1, 1)));
         assert_eq!(at(base + 3), None);
         assert_eq!(sources.text(&(base..base + 1)), Some("y"));

@@ -103,6 +103,15 @@ impl Report {
         self.complaints.extend(other.complaints);
     }
 
+    /// Puts the complaints into the order of their places and drops repetitions: routes that are `like` each other
+    /// share their mistakes.
+    pub fn tidy(&mut self) {
+        let place =
+            |complaint: &Complaint| complaint.span.as_ref().map(|span| (span.start, span.end));
+        self.complaints.sort_by_key(place);
+        self.complaints.dedup();
+    }
+
     fn add(
         &mut self,
         severity: Severity,

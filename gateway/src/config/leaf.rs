@@ -1,0 +1,377 @@
+//! Leaves that only the gateway's own tables have: match lines, addresses, file references.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use plugins::contract::leaf::{Format, LeafError, check};
+use plugins::leaf;
+
+use super::model::{Address, HostPolicy, TargetHost};
+use super::secret::SecretRef;
+use crate::routing::pattern::{HostPattern, Matcher, PathPattern, PatternError};
+
+/// Grammars of these leaves, beside those that the plugins define.
+pub(super) const FORMATS: &[Format] = &[
+    ("match-line", check::<MatchLine>),
+    ("match-path", check::<MatchPath>),
+    ("match-host", check::<MatchHost>),
+    ("listen-address", check::<ListenAddress>),
+    ("host-port", check::<HostPort>),
+    ("host-policy", check::<HostChoice>),
+    ("file-reference", check::<FileRef>),
+    ("log-path", check::<LogPath>),
+    ("secret-reference", check::<SecretRef>),
+    ("policy-name", check::<PolicyName>),
+];
+
+/// `match = "GET api.example.com/orders/{id}"`
+#[derive(Debug, Clone)]
+pub(super) struct MatchLine(pub(super) Matcher);
+
+/// `path` of a match table.
+#[derive(Debug, Clone)]
+pub(super) struct MatchPath(pub(super) PathPattern);
+
+/// `host` of a match table.
+#[derive(Debug, Clone)]
+pub(super) struct MatchHost(pub(super) HostPattern);
+
+/// Where a listener listens.
+#[derive(Debug, Clone)]
+pub(super) struct ListenAddress(pub(super) Address);
+
+/// Where a target is.
+#[derive(Debug, Clone)]
+pub(super) struct HostPort {
+    /// As written.
+    pub(super) text: String,
+    /// As meant.
+    pub(super) host: TargetHost,
+}
+
+/// The `Host` that an upstream sees.
+#[derive(Debug, Clone)]
+pub(super) struct HostChoice(pub(super) HostPolicy);
+
+/// `"file:PATH"`
+#[derive(Debug, Clone)]
+pub(super) struct FileRef(pub(super) PathBuf);
+
+/// Where the access log goes.
+#[derive(Debug, Clone)]
+pub(super) struct LogPath(pub(super) super::model::AccessLogPath);
+
+/// The name of a policy, or `none`.
+#[derive(Debug, Clone)]
+pub(super) struct PolicyName;
+
+leaf!(
+    MatchLine,
+    "match-line",
+    "what the route matches: \"GET,POST api.example.com/orders/{id}\""
+);
+leaf!(MatchPath, "match-path", "a path: \"/orders/{id}\"");
+leaf!(MatchHost, "match-host", "a host: \"api.example.com\"");
+leaf!(
+    ListenAddress,
+    "listen-address",
+    "an address to listen at: \"0.0.0.0:8080\" or \"unix:/run/gateway.sock\""
+);
+leaf!(
+    HostPort,
+    "host-port",
+    "a host and a port: \"orders.internal:9000\""
+);
+leaf!(
+    HostChoice,
+    "host-policy",
+    "\"client\", \"target\" or a host name"
+);
+leaf!(
+    FileRef,
+    "file-reference",
+    "a file: \"file:pages/sorry.html\""
+);
+leaf!(
+    LogPath,
+    "log-path",
+    "\"stdout\", \"off\" or the path of a file"
+);
+
+impl FromStr for MatchLine {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        Matcher::parse_line(text).map(Self).map_err(pattern)
+    }
+}
+
+impl FromStr for MatchPath {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        PathPattern::parse(text).map(Self).map_err(pattern)
+    }
+}
+
+impl FromStr for MatchHost {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        HostPattern::parse(text).map(Self).map_err(pattern)
+    }
+}
+
+fn pattern(error: PatternError) -> LeafError {
+    LeafError {
+        message: error.message,
+        help: error.help,
+        at: Some(error.at),
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix(path).map(Address::Unix).map(Self);
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self(Address::Tcp(address)));
+        }
+        let error = LeafError::new(format!("`{text}` is not an address to listen at"));
+        Err(match text.rsplit_once(':') {
+            Some(("" | "*", port)) if is_port(port) => {
+                error.help(format!("write \"0.0.0.0:{port}\" for every interface"))
+            }
+            Some(("localhost", port)) if is_port(port) => {
+                error.help(format!("write \"127.0.0.1:{port}\""))
+            }
+            None if is_port(text) => error.help(format!("write \"0.0.0.0:{text}\"")),
+            _ => error.help(
+                "write an IP address and a port, \"0.0.0.0:8080\", or \"unix:/run/gateway.sock\"",
+            ),
+        })
+    }
+}
+
+/// The path of a socket; the system takes at most 107 bytes.
+fn unix(path: &str) -> Result<PathBuf, LeafError> {
+    if !path.starts_with('/') {
+        return Err(LeafError::new("the path of a socket starts with `/`")
+            .help("write for example \"unix:/run/gateway.sock\""));
+    }
+    if path.len() > 107 {
+        return Err(LeafError::new("the path of a socket has at most 107 bytes"));
+    }
+    Ok(path.into())
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok()
+}
+
+impl FromStr for HostPort {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        let wrong = |message: String| {
+            Err(LeafError::new(message)
+                .help("write a host and a port, for example \"orders.internal:9000\""))
+        };
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            if address.port() == 0 {
+                return wrong(format!("nobody can be reached at port 0 of `{text}`"));
+            }
+            return Ok(Self {
+                text: text.to_owned(),
+                host: TargetHost::Address(address),
+            });
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let error = LeafError::new("a target has no scheme").at(0..scheme.len() + 3);
+            let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+            return Err(error.help(format!("write \"{}\"", with_port(scheme, host))));
+        }
+        let Some((name, port)) = text.rsplit_once(':') else {
+            return wrong(format!("`{text}` has no port"));
+        };
+        match port.parse::<u16>() {
+            Ok(port) if port > 0 && is_host_name(name) => Ok(Self {
+                text: text.to_owned(),
+                host: TargetHost::Name {
+                    name: name.to_ascii_lowercase(),
+                    port,
+                },
+            }),
+            Ok(_) if !is_host_name(name) => wrong(format!("`{name}` is not the name of a host")),
+            _ => wrong(format!("`{port}` is not a port")),
+        }
+    }
+}
+
+fn with_port(scheme: &str, host: &str) -> String {
+    match (host.contains(':'), scheme) {
+        (true, _) => host.to_owned(),
+        (false, "https") => format!("{host}:443"),
+        (false, _) => format!("{host}:80"),
+    }
+}
+
+/// A name as DNS takes it, underscores allowed: containers and SRV names have them.
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        (1..=63).contains(&label.len()) && label.bytes().all(fits) && !label.starts_with('-')
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    // All digits and dots: an address with a mistake in it, which no resolver should see.
+    let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    !numeric && name.len() <= 253 && name.split('.').all(label)
+}
+
+impl FromStr for HostChoice {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        match text {
+            "client" => return Ok(Self(HostPolicy::Client)),
+            "target" => return Ok(Self(HostPolicy::Target)),
+            _ => {}
+        }
+        let authority = text.parse::<http::uri::Authority>();
+        let value = http::HeaderValue::from_str(text);
+        match (authority, value) {
+            (Ok(authority), Ok(value)) if !authority.as_str().contains('@') => {
+                Ok(Self(HostPolicy::Literal(value)))
+            }
+            _ => Err(LeafError::new(format!("`{text}` is not a host"))
+                .help("write \"client\", \"target\" or a host name")),
+        }
+    }
+}
+
+impl FromStr for FileRef {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        match text.strip_prefix("file:") {
+            Some("") => Err(LeafError::new("`file:` is not followed by a path")),
+            Some(path) => Ok(Self(path.into())),
+            None => Err(LeafError::new("a file is written with `file:` before it")
+                .help(format!("write \"file:{text}\""))),
+        }
+    }
+}
+
+impl FromStr for LogPath {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        use super::model::AccessLogPath as Path;
+        match text {
+            "stdout" => Ok(Self(Path::Stdout)),
+            "off" => Ok(Self(Path::Off)),
+            // A mistyped word must not become a file's name.
+            _ if text.contains('/') => Ok(Self(Path::File(text.into()))),
+            _ => Err(LeafError::new(format!(
+                "`{text}` is neither \"stdout\" nor \"off\" nor a path"
+            ))
+            .help(format!(
+                "write a path with a slash, for example \"./{text}\""
+            ))),
+        }
+    }
+}
+
+impl FromStr for PolicyName {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        if text == "none" || name_error(text).is_none() {
+            return Ok(Self);
+        }
+        Err(
+            LeafError::new(format!("`{text}` is not the name of a policy"))
+                .help("write a name, \"none\", or a table: { … }"),
+        )
+    }
+}
+
+/// Why a text cannot name an object (rule 1 of the language).
+pub(super) fn name_error(name: &str) -> Option<&'static str> {
+    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if matches!(name, "none" | "any") {
+        return Some("`none` and `any` have a meaning of their own");
+    }
+    if name.len() > 63 {
+        return Some("a name has at most 63 letters");
+    }
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+    (!starts || !name.bytes().all(rest))
+        .then_some("a name starts with a small letter and holds small letters, digits and `-`")
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_targets() {
+        for good in [
+            "10.0.0.1:80",
+            "[::1]:9000",
+            "orders.internal:9000",
+            "a_b:1",
+            "x.:1",
+        ] {
+            assert!(good.parse::<HostPort>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "a:",
+            "a:0",
+            "10.0.0.256:80",
+            "a b:1",
+            "-a:1",
+            "::1:80",
+            "a..b:1",
+        ] {
+            assert!(bad.parse::<HostPort>().is_err(), "{bad}");
+        }
+        let help = |text: &str| text.parse::<HostPort>().unwrap_err().help.unwrap();
+        assert_eq!(help("https://a.example/x"), "write \"a.example:443\"");
+    }
+
+    #[test]
+    fn reads_listen_addresses() {
+        for good in ["0.0.0.0:80", "[::]:0", "unix:/run/x"] {
+            assert!(good.parse::<ListenAddress>().is_ok(), "{good}");
+        }
+        let help = |text: &str| text.parse::<ListenAddress>().unwrap_err().help.unwrap();
+        assert_eq!(help(":80"), "write \"0.0.0.0:80\" for every interface");
+        assert_eq!(help("localhost:80"), "write \"127.0.0.1:80\"");
+        assert_eq!(help("8080"), "write \"0.0.0.0:8080\"");
+    }
+
+    #[test]
+    fn refuses_names_that_are_no_names() {
+        for bad in ["", "A", "1a", "a_b", "none", "any", "a.b", "-a"] {
+            assert!(name_error(bad).is_some(), "{bad}");
+        }
+        assert_eq!(name_error("a-1"), None);
+    }
+}

@@ -1,0 +1,325 @@
+//! The configuration as written: every key optional or required as the language says, every leaf with its place.
+//!
+//! No defaults and no logic. The JSON Schema comes from these types, and their comments are the manual: key, meaning,
+//! default. A route's table holds the policies' keys too; they are split off before serde sees it, because `flatten`
+//! loses places.
+
+use std::collections::BTreeMap;
+
+use plugins::chain::{RawNamed, RawPolicies};
+use plugins::contract::place::At;
+use plugins::contract::report::Report;
+use plugins::contract::units::{Share, Size, Time};
+use plugins::ip_filter::Network;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+mod either;
+mod route;
+
+pub(super) use either::Either;
+pub(super) use route::{
+    RawCondition, RawConditions, RawDispatch, RawMatch, RawNames, RawRedirect, RawRespond,
+    RawRoute, RawRouteUpstream, RawSplit, RawTrailingSlash,
+};
+
+use super::dom::Node;
+use super::leaf::{HostChoice, HostPort, ListenAddress, LogPath};
+use super::secret::SecretRef;
+
+/// The whole file, but for policies.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(
+    dead_code,
+    reason = "describes the top of a file to the schema; `Raw` is what is read"
+)]
+pub(super) struct RawFile {
+    /// More files, relative to this one: `["routes/*.toml"]`. Only the last part may hold `*`.
+    include: Option<Vec<String>>,
+    /// The process.
+    server: Option<RawServer>,
+    /// Where clients connect: `[listener.NAME]`, at least one.
+    listener: BTreeMap<String, RawListener>,
+    /// Where requests go: `[upstream.NAME]`.
+    upstream: Option<BTreeMap<String, RawUpstream>>,
+    /// Which requests are taken and what happens to them: `[route.NAME]`.
+    route: Option<BTreeMap<String, RawRoute>>,
+    /// Policies that every route has and none may drop.
+    always: Option<RawPolicies>,
+    /// Policies that a route may replace.
+    defaults: Option<RawDefaults>,
+    /// Health, metrics, configuration and reload, on an address of their own.
+    admin: Option<RawAdmin>,
+    /// One JSON line a request.
+    access_log: Option<RawAccessLog>,
+}
+
+/// The process.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawServer {
+    /// Worker threads. Default: one a core.
+    pub(super) workers: Option<At<u32>>,
+    /// How long requests in flight may take after SIGTERM. Default: `"30s"`.
+    pub(super) shutdown_grace: Option<At<Time>>,
+    /// Open client connections of all listeners together. Default: `100000`.
+    pub(super) connections_max: Option<At<u32>>,
+}
+
+/// Where clients connect.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawListener {
+    /// IP address and port, or `unix:/path`.
+    pub(super) address: At<ListenAddress>,
+    /// Whether HTTP/2 is spoken, by prior knowledge on plaintext. Default: `true`.
+    pub(super) http2: Option<At<bool>>,
+    /// Peers whose forwarding headers are believed. Default: none.
+    pub(super) trusted_proxies: Option<At<Vec<At<Network>>>>,
+    /// Open connections. Default: `20000`.
+    pub(super) connections_max: Option<At<u32>>,
+    /// From the first byte of a head to its last. Default: `"10s"`.
+    pub(super) header_timeout: Option<At<Time>>,
+    /// Longest silence inside a body. Default: `"30s"`.
+    pub(super) body_timeout: Option<At<Time>>,
+    /// Longest silence between two requests. Default: `"60s"`.
+    pub(super) idle_timeout: Option<At<Time>>,
+    /// Bytes of a whole head. Default: `"32KiB"`.
+    pub(super) header_bytes_max: Option<At<Size>>,
+    /// Header fields of a head. Default: `100`.
+    pub(super) headers_max: Option<At<u32>>,
+    /// Bytes of a request target. Default: `"8KiB"`.
+    pub(super) uri_max: Option<At<Size>>,
+    /// `%2F` in a path. Default: `"refuse"`.
+    pub(super) encoded_slash: Option<At<RawTolerance>>,
+    /// `;params` in a path. Default: `"refuse"`.
+    pub(super) path_params: Option<At<RawTolerance>>,
+    /// Limits of HTTP/2.
+    pub(super) h2: Option<At<RawH2>>,
+}
+
+/// Limits of HTTP/2.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawH2 {
+    /// Concurrent streams of a connection. Default: `100`.
+    pub(super) streams_max: Option<At<u32>>,
+}
+
+/// What happens to something in a path that upstreams read differently.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawTolerance {
+    /// Answer 400.
+    Refuse,
+    /// Match and forward it as it came.
+    Keep,
+}
+
+/// A named group of targets.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawUpstream {
+    /// Where requests go: `"host:port"` or `{ address = "host:port", weight = 3 }`, at least one.
+    pub(super) targets: At<Vec<At<Either<HostPort, RawTarget>>>>,
+    /// How a target is picked. Default: `"round-robin"`.
+    pub(super) balance: Option<At<RawBalance>>,
+    /// For the TCP connection. Default: `"2s"`.
+    pub(super) connect_timeout: Option<At<Time>>,
+    /// Longest silence while reading. Default: `"30s"`.
+    pub(super) read_timeout: Option<At<Time>>,
+    /// Longest silence while writing. Default: `"30s"`.
+    pub(super) write_timeout: Option<At<Time>>,
+    /// How long an unused connection is kept. Default: `"60s"`.
+    pub(super) idle_timeout: Option<At<Time>>,
+    /// The `Host` that targets see: `"client"`, `"target"` or a host name. Default: `"client"`.
+    pub(super) host: Option<At<HostChoice>>,
+    /// How often names are looked up again. Default: `"30s"`.
+    pub(super) resolve_every: Option<At<Time>>,
+    /// Which forwarding headers targets get. Default: `"legacy"`.
+    pub(super) forwarded: Option<At<RawForwarded>>,
+}
+
+/// A target with a weight.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawTarget {
+    /// Host and port.
+    pub(super) address: At<HostPort>,
+    /// Share of requests, 1 to 1000. Default: `1`.
+    pub(super) weight: Option<At<u32>>,
+}
+
+/// How a target is picked.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawBalance {
+    /// In turn by weight.
+    RoundRobin,
+    /// At random by weight.
+    Random,
+}
+
+/// Which forwarding headers targets get.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawForwarded {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    Legacy,
+    /// `Forwarded` (RFC 7239).
+    Ietf,
+    /// Both kinds.
+    Both,
+    /// Neither.
+    None,
+}
+
+/// What a route has unless it says otherwise; beside these keys, any policy.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawDefaults {
+    /// Until the last byte of the answer. Default: `"60s"`.
+    pub(super) timeout: Option<At<Time>>,
+}
+
+/// Health, metrics, configuration and reload.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawAdmin {
+    /// Loopback, or `unix:/path`; anything else needs tokens.
+    pub(super) address: At<ListenAddress>,
+    /// Who may do what.
+    pub(super) tokens: Option<At<RawTokens>>,
+    /// An address for `/healthz` and `/readyz` alone.
+    pub(super) probes: Option<At<ListenAddress>>,
+    /// An address for `/metrics` alone.
+    pub(super) metrics: Option<At<ListenAddress>>,
+}
+
+/// Tokens of the admin listener.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawTokens {
+    /// May read.
+    pub(super) read: Option<At<SecretRef>>,
+    /// May read and change.
+    pub(super) write: Option<At<SecretRef>>,
+}
+
+/// One JSON line a request.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawAccessLog {
+    /// `"stdout"`, `"off"` or a file, which is reopened on SIGUSR1. Default: `"stdout"`.
+    pub(super) path: Option<At<LogPath>>,
+    /// Share of requests with a status below 400 that are logged. Default: `"100%"`.
+    pub(super) sample: Option<At<Share>>,
+    /// Whether the query is logged: it may hold credentials. Default: `false`.
+    pub(super) query: Option<At<bool>>,
+}
+
+/// A route or `[defaults]`: its own keys and its policies.
+#[derive(Debug, Clone)]
+pub(super) struct WithPolicies<T> {
+    /// Its own keys.
+    pub(super) own: T,
+    /// Its policies.
+    pub(super) policies: RawPolicies,
+    /// Where its table starts.
+    pub(super) span: std::ops::Range<usize>,
+}
+
+/// All tables of a configuration as written.
+#[derive(Debug, Default)]
+pub(super) struct Raw {
+    pub(super) server: Option<At<RawServer>>,
+    pub(super) listeners: BTreeMap<String, At<RawListener>>,
+    pub(super) upstreams: BTreeMap<String, At<RawUpstream>>,
+    pub(super) routes: BTreeMap<String, WithPolicies<RawRoute>>,
+    pub(super) always: RawPolicies,
+    pub(super) defaults: Option<WithPolicies<RawDefaults>>,
+    pub(super) admin: Option<At<RawAdmin>>,
+    pub(super) access_log: Option<At<RawAccessLog>>,
+    pub(super) named: RawNamed,
+}
+
+impl Raw {
+    /// Reads a tree that has passed the shape check.
+    pub(super) fn read(root: DeTable<'_>, report: &mut Report) -> Self {
+        let mut raw = Self::default();
+        let mut named = DeTable::new();
+        for (key, node) in root {
+            match key.get_ref().as_ref() {
+                "include" => {}
+                "server" => raw.server = read(node, report),
+                "listener" => raw.listeners = objects(node, report, read),
+                "upstream" => raw.upstreams = objects(node, report, read),
+                "route" => raw.routes = objects(node, report, with_policies),
+                "always" => {
+                    raw.always = read(node, report).map(At::into_inner).unwrap_or_default();
+                }
+                "defaults" => raw.defaults = with_policies(node, report),
+                "admin" => raw.admin = read(node, report),
+                "access-log" => raw.access_log = read(node, report),
+                _ => {
+                    named.insert(key, node);
+                }
+            }
+        }
+        let named = Spanned::new(0..0, DeValue::Table(named));
+        raw.named = read(named, report).map(At::into_inner).unwrap_or_default();
+        raw
+    }
+}
+
+fn read<T: DeserializeOwned>(node: Node<'_>, report: &mut Report) -> Option<At<T>> {
+    let span = node.span();
+    match At::deserialize(ValueDeserializer::from(node)) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            // The shape check should have found it; whatever it did not know is still a complaint.
+            let span = error.span().unwrap_or(span);
+            report.error(span, "config.shape", error.message());
+            None
+        }
+    }
+}
+
+fn objects<T>(
+    node: Node<'_>,
+    report: &mut Report,
+    read: impl Fn(Node<'_>, &mut Report) -> Option<T>,
+) -> BTreeMap<String, T> {
+    let DeValue::Table(table) = node.into_inner() else {
+        return BTreeMap::new();
+    };
+    table
+        .into_iter()
+        .filter_map(|(name, node)| Some((name.into_inner().into_owned(), read(node, report)?)))
+        .collect()
+}
+
+fn with_policies<T: DeserializeOwned>(
+    node: Node<'_>,
+    report: &mut Report,
+) -> Option<WithPolicies<T>> {
+    let span = node.span();
+    let DeValue::Table(table) = node.into_inner() else {
+        return None;
+    };
+    let (mut own, mut policies) = (DeTable::new(), DeTable::new());
+    for (key, node) in table {
+        let is_policy = plugins::chain::NAMES.contains(&key.get_ref().as_ref());
+        if is_policy { &mut policies } else { &mut own }.insert(key, node);
+    }
+    let table = |table| Spanned::new(span.clone(), DeValue::Table(table));
+    Some(WithPolicies {
+        own: At::<T>::into_inner(read(table(own), report)?),
+        policies: At::into_inner(read(table(policies), report)?),
+        span: span.clone(),
+    })
+}

@@ -1,0 +1,183 @@
+//! The pipeline as a whole; single complaints are in `tests/check`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::model::{Action, Dispatch, PathChange, UpstreamId};
+use super::{Failure, Loaded, load_text};
+
+fn env() -> BTreeMap<String, String> {
+    BTreeMap::from([("ORDERS".to_owned(), "10.0.0.1:9000".to_owned())])
+}
+
+fn good(text: &str) -> Loaded {
+    load_text("test.toml", text, &env()).unwrap_or_else(|failure| panic!("{failure:?}"))
+}
+
+fn bad(text: &str) -> Failure {
+    *load_text("test.toml", text, &env()).expect_err("the text is wrong")
+}
+
+fn codes(failure: &Failure) -> Vec<&'static str> {
+    failure
+        .report
+        .complaints()
+        .iter()
+        .map(|one| one.code)
+        .collect()
+}
+
+const BASE: &str = r#"
+[listener.public]
+address = "127.0.0.1:8080"
+
+[upstream.orders]
+targets = ["${ORDERS}", { address = "orders.internal:9000", weight = 3 }]
+"#;
+
+#[test]
+fn fills_in_defaults_and_variables() {
+    let loaded = good(&format!(
+        "{BASE}\n[route.orders]\nmatch = \"GET /orders/**\"\nupstream = \"orders\"\n"
+    ));
+    assert!(loaded.report.complaints().is_empty());
+    let config = loaded.config;
+    let [orders] = config.upstreams.as_slice() else {
+        panic!("{:?}", config.upstreams)
+    };
+    assert_eq!(&*orders.targets[0].address, "10.0.0.1:9000");
+    assert_eq!(orders.targets[1].weight, 3);
+    assert_eq!(orders.connect_timeout, Duration::from_secs(2));
+    let route = &config.routes[0];
+    assert_eq!(route.listeners, [0]);
+    assert_eq!(route.timeout, Duration::from_secs(60));
+    assert_eq!(
+        route.action,
+        Action::Upstream(Dispatch::Always(UpstreamId(0)))
+    );
+    let place = loaded.sources.place(&route.match_span).unwrap();
+    assert_eq!(place, "test.toml:9");
+}
+
+#[test]
+fn five_mistakes_are_five_complaints() {
+    let failure = bad(&format!(
+        r#"{BASE}
+connect-timout = "1s"
+read-timeout = 5
+
+[route.orders]
+match = "GET /orders/**"
+upstream = "order"
+
+[route.same]
+match = "GET /users"
+upstream = "orders"
+
+[route.bad]
+match = "GET api.example.com:80/users"
+upstream = "orders"
+
+[route.empty]
+match = "GET /empty"
+"#
+    ));
+    assert_eq!(
+        codes(&failure),
+        [
+            "config.unknown-key",
+            "config.no-unit",
+            "config.unknown-reference",
+            "config.value",
+            "route.no-action"
+        ]
+    );
+}
+
+#[test]
+fn nobody_complains_about_what_was_taken_out() {
+    let failure = bad(r#"
+[listener.public]
+adress = "127.0.0.1:8080"
+
+[upstraem.orders]
+targets = ["10.0.0.1:1"]
+
+[ip-filter.office]
+allow = ["10.0.0.0/33"]
+
+[route.a]
+match = "/a"
+upstream = "orders"
+ip-filter = "office"
+
+[route.b]
+matches = "/b"
+like = "c"
+redirect = { t = "/x" }
+
+[route.c]
+match = "c"
+redirect = { to = "/x" }
+"#);
+    assert_eq!(
+        codes(&failure),
+        [
+            "config.unknown-key",
+            "config.unknown-key",
+            "config.value",
+            "config.unknown-key",
+            "config.unknown-key",
+            "config.value",
+        ],
+        "{failure:#?}"
+    );
+}
+
+#[test]
+fn like_copies_and_tells_where_from() {
+    let loaded = good(&format!(
+        r#"{BASE}
+[defaults]
+timeout = "9s"
+
+[route.orders]
+match = "/orders/**"
+upstream = "orders"
+strip-prefix = "/orders"
+ip-filter = {{ allow = ["10.0.0.0/8"] }}
+
+[route.old]
+like = "orders"
+match = "/orders/old/**"
+redirect = {{ to = "/orders" }}
+
+[route.copy]
+like = "orders"
+match = "/orders/copy/**"
+"#
+    ));
+    let [copy, old, _orders] = loaded.config.routes.as_slice() else {
+        panic!("{:?}", loaded.config.routes)
+    };
+    assert!(matches!(old.action, Action::Redirect { .. }));
+    assert_eq!(old.path, PathChange::Keep);
+    assert_eq!(old.policies.ip_filter.len(), 1);
+    assert_eq!(old.timeout, Duration::from_secs(9));
+    assert_eq!(copy.path, PathChange::StripPrefix("/orders".to_owned()));
+    let from = |key| {
+        let found = copy.provenance.iter().find(|one| one.key == key).unwrap();
+        let place = found
+            .span
+            .as_ref()
+            .and_then(|span| loaded.sources.place(span));
+        (found.like.as_deref(), place)
+    };
+    assert_eq!(from("match"), (None, Some("test.toml:24".to_owned())));
+    assert_eq!(
+        from("strip-prefix"),
+        (Some("orders"), Some("test.toml:14".to_owned()))
+    );
+    assert_eq!(from("timeout"), (None, Some("test.toml:9".to_owned())));
+    assert_eq!(from("listener"), (None, None));
+}

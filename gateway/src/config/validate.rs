@@ -1,0 +1,149 @@
+//! From the configuration as written to the configuration as meant: defaults filled in, names resolved, rules checked.
+//!
+//! Opens nothing and asks no clock. Reports every mistake; says nothing about what the shape check took away.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use plugins::contract::place::{At, Span};
+use plugins::contract::report::{Report, nearest};
+
+mod action;
+mod address;
+mod bounds;
+mod conflict;
+mod like;
+mod listener;
+mod matcher;
+mod path_change;
+mod process;
+mod redirect;
+mod respond;
+mod route;
+mod upstream;
+mod values;
+
+use super::model::Config;
+use super::raw::Raw;
+use super::shape::Damage;
+use super::source::SourceMap;
+
+/// Validates everything; `None` if there was any error, here or before.
+pub(super) fn validate(
+    raw: Raw,
+    sources: &SourceMap,
+    damage: &Damage,
+    report: &mut Report,
+) -> Option<Config> {
+    let names = Names {
+        listeners: positions(raw.listeners.keys()),
+        upstreams: positions(raw.upstreams.keys()),
+    };
+    let mut context = Context {
+        sources,
+        damage,
+        report,
+    };
+    let server = process::server(raw.server, &mut context);
+    let listeners = listener::all(raw.listeners, &mut context);
+    let upstreams = upstream::all(raw.upstreams, &mut context);
+    let admin = process::admin(raw.admin, &mut context);
+    let access_log = process::access_log(raw.access_log);
+    address::check(&listeners, &upstreams, admin.as_ref(), &mut context);
+    let routes = route::all(
+        route::Tables {
+            routes: raw.routes,
+            always: raw.always,
+            defaults: raw.defaults,
+            named: raw.named,
+        },
+        &names,
+        &mut context,
+    );
+    if context.report.has_errors() {
+        return None;
+    }
+    let config = Config {
+        server,
+        listeners,
+        upstreams,
+        routes: routes?,
+        admin,
+        access_log,
+    };
+    upstream::warn_unused(&config, context.report);
+    Some(config)
+}
+
+/// What every part of the validation needs.
+struct Context<'a> {
+    sources: &'a SourceMap,
+    damage: &'a Damage,
+    report: &'a mut Report,
+}
+
+/// Names that others refer to, with their positions in the model.
+struct Names {
+    listeners: BTreeMap<String, usize>,
+    upstreams: BTreeMap<String, usize>,
+}
+
+fn positions<'a>(names: impl Iterator<Item = &'a String>) -> BTreeMap<String, usize> {
+    names.cloned().zip(0..).collect()
+}
+
+impl Context<'_> {
+    /// The position of the object that a name refers to.
+    fn reference(
+        &mut self,
+        table: &str,
+        name: &str,
+        span: &Span,
+        names: &BTreeMap<String, usize>,
+    ) -> Option<usize> {
+        if let Some(position) = names.get(name) {
+            return Some(*position);
+        }
+        if !self.damage.has(table, name) {
+            self.unknown(table, name, span, names.keys().map(String::as_str));
+        }
+        None
+    }
+
+    fn unknown<'n>(
+        &mut self,
+        table: &str,
+        name: &str,
+        span: &Span,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) {
+        let complaint = self.report.error(
+            span.clone(),
+            "config.unknown-reference",
+            format!("unknown {table} `{name}`"),
+        );
+        complaint.label(format!("there is no [{table}.{name}]"));
+        let listed: Vec<String> = names
+            .clone()
+            .take(9)
+            .map(|name| format!("`{name}`"))
+            .collect();
+        match nearest(name, names) {
+            Some(near) => complaint.help(format!("did you mean `{near}`?")),
+            None if listed.is_empty() => complaint.help(format!("add [{table}.{name}]")),
+            None if listed.len() == 1 => complaint.help(format!("there is {}", listed.join(""))),
+            None if listed.len() < 9 => complaint.help(format!("there are {}", listed.join(", "))),
+            None => complaint,
+        };
+    }
+
+    /// The place of a part of a string.
+    fn inside(&self, span: &Span, text: &str, at: &Range<usize>) -> Span {
+        super::shape::inside(self.sources, span, text, at)
+    }
+}
+
+/// The value of an optional leaf.
+fn plain<T: Copy>(leaf: Option<&At<T>>) -> Option<T> {
+    leaf.map(|leaf| **leaf)
+}

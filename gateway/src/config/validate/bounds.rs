@@ -1,0 +1,118 @@
+//! Defaults and limits of every number, time and size: one table.
+
+use std::time::Duration;
+
+use plugins::contract::place::At;
+use plugins::contract::report::Report;
+use plugins::contract::units::{Size, Time};
+
+/// Default, least and most of one key.
+pub(super) struct Bound<T> {
+    key: &'static str,
+    default: T,
+    min: T,
+    max: T,
+}
+
+const fn millis(key: &'static str, default: u64, min: u64, max: u64) -> Bound<Time> {
+    Bound {
+        key,
+        default: Time::from_millis(default),
+        min: Time::from_millis(min),
+        max: Time::from_millis(max),
+    }
+}
+
+const fn bytes(key: &'static str, default: u64, min: u64, max: u64) -> Bound<Size> {
+    Bound {
+        key,
+        default: Size::from_bytes(default),
+        min: Size::from_bytes(min),
+        max: Size::from_bytes(max),
+    }
+}
+
+const fn count(key: &'static str, default: u32, min: u32, max: u32) -> Bound<u32> {
+    Bound {
+        key,
+        default,
+        min,
+        max,
+    }
+}
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const KIB: u64 = 1024;
+
+pub(super) const WORKERS: Bound<u32> = count("workers", 1, 1, 1024);
+pub(super) const SHUTDOWN_GRACE: Bound<Time> = millis("shutdown-grace", 30 * SECOND, 0, HOUR);
+pub(super) const SERVER_CONNECTIONS: Bound<u32> = count("connections-max", 100_000, 1, 10_000_000);
+
+pub(super) const LISTENER_CONNECTIONS: Bound<u32> = count("connections-max", 20_000, 1, 10_000_000);
+pub(super) const HEADER_TIMEOUT: Bound<Time> =
+    millis("header-timeout", 10 * SECOND, 10, 10 * MINUTE);
+pub(super) const BODY_TIMEOUT: Bound<Time> = millis("body-timeout", 30 * SECOND, 10, HOUR);
+pub(super) const IDLE_TIMEOUT: Bound<Time> = millis("idle-timeout", 60 * SECOND, 10, DAY);
+pub(super) const HEADER_BYTES: Bound<Size> =
+    bytes("header-bytes-max", 32 * KIB, KIB, 1024 * KIB - 1);
+// Pingora's parser takes no more fields than this.
+pub(super) const HEADERS: Bound<u32> = count("headers-max", 100, 1, 256);
+pub(super) const URI: Bound<Size> = bytes("uri-max", 8 * KIB, 64, 1024 * KIB - 1);
+pub(super) const H2_STREAMS: Bound<u32> = count("streams-max", 100, 1, 10_000);
+
+pub(super) const WEIGHT: Bound<u32> = count("weight", 1, 1, 1000);
+pub(super) const SHARE: Bound<u32> = count("weight", 0, 0, 1000);
+pub(super) const CONNECT_TIMEOUT: Bound<Time> =
+    millis("connect-timeout", 2 * SECOND, 1, 5 * MINUTE);
+pub(super) const READ_TIMEOUT: Bound<Time> = millis("read-timeout", 30 * SECOND, 1, DAY);
+pub(super) const WRITE_TIMEOUT: Bound<Time> = millis("write-timeout", 30 * SECOND, 1, DAY);
+pub(super) const UPSTREAM_IDLE: Bound<Time> = millis("idle-timeout", 60 * SECOND, 10, DAY);
+pub(super) const RESOLVE_EVERY: Bound<Time> = millis("resolve-every", 30 * SECOND, 100, DAY);
+
+pub(super) const ROUTE_TIMEOUT: Bound<Time> = millis("timeout", 60 * SECOND, 1, DAY);
+
+impl<T: Copy + PartialOrd + std::fmt::Display> Bound<T> {
+    /// The value within the bounds; out of them a complaint and the default.
+    pub(super) fn take(&self, written: Option<&At<T>>, report: &mut Report) -> T {
+        let Some(leaf) = written else {
+            return self.default;
+        };
+        let value = **leaf;
+        let Self { key, min, max, .. } = self;
+        let message = if value < *min {
+            format!("`{key}` is too small")
+        } else if value > *max {
+            format!("`{key}` is too large")
+        } else {
+            return value;
+        };
+        report
+            .error(leaf.span(), "config.range", message)
+            .help(format!("at least {min}, at most {max}"));
+        self.default
+    }
+}
+
+impl Bound<Time> {
+    /// The same as a duration.
+    pub(super) fn duration(&self, written: Option<&At<Time>>, report: &mut Report) -> Duration {
+        self.take(written, report).duration()
+    }
+}
+
+impl Bound<Size> {
+    /// The same as a number of bytes in memory.
+    pub(super) fn bytes(&self, written: Option<&At<Size>>, report: &mut Report) -> usize {
+        usize::try_from(self.take(written, report).bytes()).unwrap_or(usize::MAX)
+    }
+}
+
+impl Bound<u32> {
+    /// The same as a number of things in memory.
+    pub(super) fn count(&self, written: Option<&At<u32>>, report: &mut Report) -> usize {
+        usize::try_from(self.take(written, report)).unwrap_or(usize::MAX)
+    }
+}

@@ -1,0 +1,74 @@
+//! `[listener.NAME]`
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plugins::contract::place::{At, Span};
+
+use super::{Context, bounds, plain};
+use crate::config::model::ListenerConfig;
+use crate::config::raw::{RawListener, RawTolerance};
+use crate::routing::path::{PathPolicy, Tolerance};
+
+pub(super) fn all(
+    raw: BTreeMap<String, At<RawListener>>,
+    context: &mut Context<'_>,
+) -> Vec<ListenerConfig> {
+    if raw.is_empty() && !context.damage.any("listener") {
+        context
+            .report
+            .error_nowhere("listener.none", "there is no listener")
+            .help("add [listener.public] with address = \"0.0.0.0:8080\"");
+    }
+    raw.into_iter()
+        .map(|(name, table)| {
+            let span = table.span();
+            listener(&name, span, table.into_inner(), context)
+        })
+        .collect()
+}
+
+fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>) -> ListenerConfig {
+    let report = &mut *context.report;
+    let header_bytes_max = bounds::HEADER_BYTES.bytes(raw.header_bytes_max.as_ref(), report);
+    let uri_max = bounds::URI.bytes(raw.uri_max.as_ref(), report);
+    if let Some(written) = raw.uri_max.as_ref().filter(|_| uri_max > header_bytes_max) {
+        report
+            .error(
+                written.span(),
+                "listener.uri-max",
+                "`uri-max` is larger than the whole head may be",
+            )
+            .help(format!(
+                "`header-bytes-max` is {header_bytes_max} bytes: raise it, or lower `uri-max`"
+            ));
+    }
+    let networks = raw.trusted_proxies.map(At::into_inner).unwrap_or_default();
+    let h2 = raw.h2.map(At::into_inner).and_then(|h2| h2.streams_max);
+    ListenerConfig {
+        name: Arc::from(name),
+        span,
+        address: raw.address.into_inner().0,
+        http2: plain(raw.http2.as_ref()).unwrap_or(true),
+        trusted_proxies: networks.into_iter().map(At::into_inner).collect(),
+        connections_max: bounds::LISTENER_CONNECTIONS.count(raw.connections_max.as_ref(), report),
+        header_timeout: bounds::HEADER_TIMEOUT.duration(raw.header_timeout.as_ref(), report),
+        body_timeout: bounds::BODY_TIMEOUT.duration(raw.body_timeout.as_ref(), report),
+        idle_timeout: bounds::IDLE_TIMEOUT.duration(raw.idle_timeout.as_ref(), report),
+        header_bytes_max,
+        headers_max: bounds::HEADERS.count(raw.headers_max.as_ref(), report),
+        uri_max,
+        path_policy: PathPolicy {
+            encoded_slash: tolerance(raw.encoded_slash.as_ref()),
+            path_params: tolerance(raw.path_params.as_ref()),
+        },
+        h2_streams_max: bounds::H2_STREAMS.take(h2.as_ref(), report),
+    }
+}
+
+fn tolerance(raw: Option<&At<RawTolerance>>) -> Tolerance {
+    match plain(raw) {
+        None | Some(RawTolerance::Refuse) => Tolerance::Refuse,
+        Some(RawTolerance::Keep) => Tolerance::Keep,
+    }
+}

@@ -1,0 +1,74 @@
+//! `[server]`, `[admin]` and `[access-log]`.
+
+use plugins::contract::place::At;
+
+use super::{Context, bounds, plain};
+use crate::config::leaf::ListenAddress;
+use crate::config::model::{AccessLogConfig, AccessLogPath, Address, AdminConfig, ServerConfig};
+use crate::config::raw::{RawAccessLog, RawAdmin, RawServer};
+use crate::config::secret::SecretRef;
+
+pub(super) fn server(raw: Option<At<RawServer>>, context: &mut Context<'_>) -> ServerConfig {
+    let raw = raw.map(At::into_inner).unwrap_or_default();
+    let report = &mut *context.report;
+    let workers = raw.workers.as_ref();
+    ServerConfig {
+        workers: workers.map(|workers| bounds::WORKERS.count(Some(workers), report)),
+        shutdown_grace: bounds::SHUTDOWN_GRACE.duration(raw.shutdown_grace.as_ref(), report),
+        connections_max: bounds::SERVER_CONNECTIONS.count(raw.connections_max.as_ref(), report),
+    }
+}
+
+pub(super) fn access_log(raw: Option<At<RawAccessLog>>) -> AccessLogConfig {
+    let raw = raw.map(At::into_inner).unwrap_or_default();
+    AccessLogConfig {
+        path: raw
+            .path
+            .map_or(AccessLogPath::Stdout, |path| path.into_inner().0),
+        sample: raw.sample.map_or(1.0, |share| share.fraction()),
+        query: plain(raw.query.as_ref()).unwrap_or(false),
+    }
+}
+
+pub(super) fn admin(raw: Option<At<RawAdmin>>, context: &mut Context<'_>) -> Option<AdminConfig> {
+    let raw = raw?;
+    let span = raw.span();
+    let raw = raw.into_inner();
+    let tokens = raw.tokens.map(At::into_inner);
+    let (read, write) = tokens.map_or((None, None), |tokens| (tokens.read, tokens.write));
+    let open = read.is_none() && write.is_none() && !context.damage.has("admin", "");
+    if open && !is_private(&raw.address.0) {
+        context
+            .report
+            .error(
+                raw.address.span(),
+                "admin.open",
+                "the admin listener would be open to everybody",
+            )
+            .label("not loopback, and there are no tokens")
+            .help("add tokens = { read = \"env:NAME\", write = \"env:NAME\" }, or listen at 127.0.0.1");
+    }
+    let address = |leaf: Option<At<ListenAddress>>| leaf.map(|leaf| leaf.into_inner().0);
+    Some(AdminConfig {
+        address: raw.address.into_inner().0,
+        span,
+        read_token: read.map(|token| secret(token, context)),
+        write_token: write.map(|token| secret(token, context)),
+        probes: address(raw.probes),
+        metrics: address(raw.metrics),
+    })
+}
+
+/// Whether only this machine reaches an address.
+fn is_private(address: &Address) -> bool {
+    match address {
+        Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+        Address::Unix(_) => true,
+    }
+}
+
+fn secret(leaf: At<SecretRef>, context: &Context<'_>) -> SecretRef {
+    let directory = context.sources.file(leaf.span().start);
+    let directory = directory.map(|file| file.directory()).unwrap_or_default();
+    leaf.into_inner().relative_to(&directory)
+}

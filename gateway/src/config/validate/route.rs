@@ -1,0 +1,309 @@
+//! `[route.NAME]`: what each route is after `like`, `[defaults]` and `[always]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugins::chain::{NamedPolicies, PoliciesConfig, PolicyLayer, RawNamed, RawPolicies};
+use plugins::contract::place::{At, Span};
+use plugins::contract::policy::Layer;
+use plugins::contract::units::Time;
+
+use super::like::{Routes, lineage, merged, provenance};
+use super::matcher::matcher;
+use super::{Context, Names, action, bounds, conflict, path_change, plain};
+use crate::config::model::{Action, PathChange, RouteConfig, TrailingSlash};
+use crate::config::raw::{Either, RawDefaults, RawNames, RawRoute, RawTrailingSlash, WithPolicies};
+use crate::routing::pattern::Matcher;
+
+/// Everything that routes are made of.
+pub(super) struct Tables {
+    pub(super) routes: Routes,
+    pub(super) always: RawPolicies,
+    pub(super) defaults: Option<WithPolicies<RawDefaults>>,
+    pub(super) named: RawNamed,
+}
+
+/// A route as far as it is known; what is `None` has been complained about.
+pub(super) struct Draft {
+    pub(super) name: Arc<str>,
+    pub(super) span: Span,
+    pub(super) listeners: Option<Vec<usize>>,
+    pub(super) matcher: Option<Matcher>,
+    pub(super) match_span: Span,
+    pub(super) policies: PoliciesConfig,
+    rest: Option<Rest>,
+}
+
+/// What only a whole route needs.
+struct Rest {
+    action: Action,
+    action_span: Span,
+    timeout: Duration,
+    trailing_slash: TrailingSlash,
+    path: PathChange,
+    host: Option<plugins::contract::template::Template>,
+    provenance: Vec<crate::config::model::Provenance>,
+}
+
+/// What all routes share.
+struct Shared<'a> {
+    names: &'a Names,
+    always: PolicyLayer,
+    defaults: PolicyLayer,
+    own: BTreeMap<String, PolicyLayer>,
+    timeout: Option<At<Time>>,
+}
+
+/// All routes in the order of their names; `None` if any is wrong.
+pub(super) fn all(
+    tables: Tables,
+    names: &Names,
+    context: &mut Context<'_>,
+) -> Option<Vec<RouteConfig>> {
+    let Tables {
+        routes,
+        always,
+        defaults,
+        named,
+    } = tables;
+    let named = named.validate(context.report);
+    let (own_defaults, policies) = defaults
+        .map(|defaults| (defaults.own, defaults.policies))
+        .unwrap_or_default();
+    let shared = Shared {
+        names,
+        always: always.validate(Layer::Always, &named, context.report),
+        defaults: policies.validate(Layer::Defaults, &named, context.report),
+        own: layers(&routes, &named, context),
+        timeout: own_defaults.timeout,
+    };
+    bounds::ROUTE_TIMEOUT.take(shared.timeout.as_ref(), context.report);
+    let drafts: Vec<Draft> = routes
+        .keys()
+        .filter_map(|name| draft(name, &routes, &shared, context))
+        .collect();
+    conflict::check(&drafts, context);
+    if routes.is_empty() && !context.report.has_errors() {
+        context
+            .report
+            .warn(
+                0..0,
+                "route.none",
+                "there is no route, so every request gets a 404",
+            )
+            .help("add [route.NAME] with `match` and an action");
+    }
+    drafts.into_iter().map(finished).collect()
+}
+
+/// The policies that each route says itself.
+fn layers(
+    routes: &Routes,
+    named: &NamedPolicies,
+    context: &mut Context<'_>,
+) -> BTreeMap<String, PolicyLayer> {
+    let mut layers = BTreeMap::new();
+    for (name, route) in routes {
+        let policies = route.policies.clone();
+        let layer = policies.validate(Layer::Route, named, context.report);
+        layers.insert(name.clone(), layer);
+    }
+    layers
+}
+
+fn draft(
+    name: &str,
+    routes: &Routes,
+    shared: &Shared<'_>,
+    context: &mut Context<'_>,
+) -> Option<Draft> {
+    let lineage = lineage(name, routes, context)?;
+    let whole = !lineage.iter().any(|name| context.damage.has("route", name));
+    let span = routes.get(name)?.span.clone();
+    let raw = merged(&lineage, routes);
+    let provenance = provenance(
+        &raw,
+        shared.timeout.as_ref().map(At::span),
+        &lineage,
+        routes,
+    );
+    let layer = lineage
+        .iter()
+        .filter_map(|name| shared.own.get(*name))
+        .fold(PolicyLayer::default(), PolicyLayer::or);
+    let policies = PolicyLayer::join(&shared.always, &shared.defaults, layer, context.report);
+    let match_span = raw.r#match.as_ref().map_or_else(|| span.clone(), At::span);
+    let found = match raw.r#match.clone() {
+        Some(written) => matcher(written, context),
+        None => missing_match(name, &span, whole, context),
+    };
+    for needed in policies.needs() {
+        context.value(&needed, &needed.span(), found.as_ref());
+    }
+    Some(Draft {
+        name: Arc::from(name),
+        listeners: listeners(name, &raw, &span, whole, shared.names, context),
+        rest: rest(name, &raw, &span, whole, found.as_ref(), shared, context)
+            .map(|rest| Rest { provenance, ..rest }),
+        matcher: found,
+        match_span,
+        policies,
+        span,
+    })
+}
+
+fn missing_match(
+    name: &str,
+    span: &Span,
+    whole: bool,
+    context: &mut Context<'_>,
+) -> Option<Matcher> {
+    if whole {
+        context
+            .report
+            .error(
+                span.clone(),
+                "config.missing-key",
+                format!("[route.{name}] has no `match`"),
+            )
+            .label("add `match`")
+            .help(
+                "for example match = \"GET api.example.com/orders/**\", or \"/**\" for everything",
+            );
+    }
+    None
+}
+
+fn rest(
+    name: &str,
+    raw: &RawRoute,
+    span: &Span,
+    whole: bool,
+    matcher: Option<&Matcher>,
+    shared: &Shared<'_>,
+    context: &mut Context<'_>,
+) -> Option<Rest> {
+    let scope = action::Scope {
+        route: name,
+        span,
+        whole,
+        matcher,
+        upstreams: &shared.names.upstreams,
+    };
+    let action = action::action(raw, &scope, context);
+    let path = path_change::path_change(raw, matcher, context);
+    if let Some(host) = &raw.host {
+        path_change::host(host, matcher, context);
+    }
+    let timeout = raw.timeout.as_ref().or(shared.timeout.as_ref());
+    let timeout = match &raw.timeout {
+        Some(own) => bounds::ROUTE_TIMEOUT.duration(Some(own), context.report),
+        None => timeout.map_or_else(
+            || bounds::ROUTE_TIMEOUT.duration(None, context.report),
+            |time| time.duration(),
+        ),
+    };
+    let (action, action_span) = action?;
+    Some(Rest {
+        action,
+        action_span,
+        timeout,
+        trailing_slash: match plain(raw.trailing_slash.as_ref()) {
+            None | Some(RawTrailingSlash::Exact) => TrailingSlash::Exact,
+            Some(RawTrailingSlash::Redirect) => TrailingSlash::Redirect,
+        },
+        path: path?,
+        host: raw.host.clone().map(At::into_inner),
+        provenance: Vec::new(),
+    })
+}
+
+fn listeners(
+    name: &str,
+    raw: &RawRoute,
+    span: &Span,
+    whole: bool,
+    names: &Names,
+    context: &mut Context<'_>,
+) -> Option<Vec<usize>> {
+    let known = &names.listeners;
+    let Some(written) = &raw.listener else {
+        if known.len() <= 1 {
+            return Some(known.values().copied().collect());
+        }
+        if whole {
+            let listed: Vec<String> = known.keys().map(|name| format!("\"{name}\"")).collect();
+            context
+                .report
+                .error(
+                    span.clone(),
+                    "route.listener",
+                    format!("[route.{name}] does not say by which listener it is reached"),
+                )
+                .label("add `listener`")
+                .help(format!(
+                    "there are several: write listener = {}, a list, or \"any\"",
+                    listed.join(" or ")
+                ));
+        }
+        return None;
+    };
+    match &**written {
+        RawNames::Short(any) if any == "any" => Some(known.values().copied().collect()),
+        Either::Short(one) => context
+            .reference("listener", one, &written.span(), known)
+            .map(|position| vec![position]),
+        Either::Long(list) => listed(list, &written.span(), known, context),
+    }
+}
+
+fn listed(
+    list: &[At<String>],
+    span: &Span,
+    known: &BTreeMap<String, usize>,
+    context: &mut Context<'_>,
+) -> Option<Vec<usize>> {
+    if list.is_empty() {
+        context
+            .report
+            .error(
+                span.clone(),
+                "route.listener",
+                "`listener` names no listener",
+            )
+            .help("name one, or write \"any\"");
+        return None;
+    }
+    let mut found = Some(Vec::new());
+    for name in list {
+        match context.reference("listener", name, &name.span(), known) {
+            Some(position) => {
+                if let Some(found) = found.as_mut().filter(|found| !found.contains(&position)) {
+                    found.push(position);
+                }
+            }
+            None => found = None,
+        }
+    }
+    found
+}
+
+fn finished(draft: Draft) -> Option<RouteConfig> {
+    let rest = draft.rest?;
+    Some(RouteConfig {
+        name: draft.name,
+        span: draft.span,
+        listeners: draft.listeners?,
+        matcher: draft.matcher?,
+        match_span: draft.match_span,
+        action: rest.action,
+        action_span: rest.action_span,
+        policies: draft.policies,
+        timeout: rest.timeout,
+        trailing_slash: rest.trailing_slash,
+        path: rest.path,
+        host: rest.host,
+        provenance: rest.provenance,
+    })
+}
