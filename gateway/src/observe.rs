@@ -3,5 +3,6 @@
 pub mod access_log;
 pub mod collect;
 pub mod histogram;
+pub mod log;
 pub mod metrics;
 pub mod status;

@@ -9,6 +9,7 @@ use std::thread::available_parallelism;
 
 use crate::admin::{AdminListeners, Control};
 use crate::config::Failure;
+use crate::config::render::Colour;
 use crate::listen::{Listeners, Workers};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
@@ -33,6 +34,7 @@ pub enum RunError {
 
 /// Runs until a signal ends it. `ready` is called once requests are served.
 pub fn run(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
+    crate::observe::log::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(source, ready))
 }
@@ -41,9 +43,10 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
     let loaded = source.load().map_err(|failure| RunError::Config(rendered(&failure)))?;
     warn_about(&loaded);
     let metrics = Arc::new(Metrics::default());
+    let loaded = Arc::new(loaded);
     let kept = loaded.clone();
     let snapshot = compile(loaded, &metrics, None)
-        .map_err(|error| RunError::Config(ReloadError::Compile { error, loaded: Box::new(kept) }.render()))?;
+        .map_err(|error| RunError::Config(ReloadError::Compile { error, loaded: kept }.render()))?;
     let server = snapshot.loaded.config.server.clone();
     let count = server.workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     let shared = Arc::new(Shared {
@@ -71,12 +74,12 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
 }
 
 fn rendered(failure: &Failure) -> String {
-    crate::config::render::for_terminal(&failure.report, &failure.sources)
+    crate::config::render::text(&failure.report, &failure.sources, crate::cli::colour())
 }
 
 fn warn_about(loaded: &crate::config::Loaded) {
     if !loaded.report.complaints().is_empty() {
-        tracing::warn!("The configuration has warnings\n{}", crate::config::render::plain(&loaded.report, &loaded.sources));
+        tracing::warn!("The configuration has warnings\n{}", crate::config::render::text(&loaded.report, &loaded.sources, Colour::No));
     }
 }
 

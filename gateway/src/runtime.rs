@@ -21,7 +21,7 @@ use route::Route;
 /// Everything that requests need, compiled. Never changes.
 pub struct Snapshot {
     /// What it was compiled from.
-    pub loaded: Loaded,
+    pub loaded: Arc<Loaded>,
     /// In the order of the configuration.
     pub listeners: Vec<Listener>,
     /// In the order of the configuration; the router's ids are indices.

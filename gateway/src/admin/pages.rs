@@ -99,7 +99,7 @@ async fn reload(control: &Arc<Control>) -> Response<Vec<u8>> {
 
 fn refused(error: &ReloadError) -> Value {
     let complaints = match error {
-        ReloadError::Config(failure) => crate::config::render::as_data(&failure.report, &failure.sources),
+        ReloadError::Config(failure) => crate::config::render::json(&failure.report, &failure.sources),
         ReloadError::Compile { .. } | ReloadError::Bind(_) | ReloadError::Admin(_) | ReloadError::AccessLog { .. } => json!([]),
     };
     json!({ "result": "failed", "error": error.to_string(), "rendered": error.render(), "complaints": complaints })

@@ -121,7 +121,7 @@ impl Families {
     }
 
     fn reloads(&self) -> MetricFamily {
-        let results = [("applied", &self.metrics.reloads_applied), ("refused", &self.metrics.reloads_refused)];
+        let results = [("ok", &self.metrics.reloads_applied), ("failed", &self.metrics.reloads_refused)];
         let samples = results.iter().map(|(result, count)| counter(&[("result", result)], count.read()));
         let help = "Reloads of the configuration by result.";
         family("gateway_config_reloads_total", help, MetricType::COUNTER, samples.collect())
@@ -241,6 +241,6 @@ mod tests {
         let text = Exposition::new(metrics.clone(), Vec::new()).unwrap().text();
         assert!(text.contains(r#"gateway_requests_total{route="orders",status="200"} 1"#), "{text}");
         assert!(text.contains(r#"gateway_hop_seconds_bucket{route="orders",le="0.000025"} 1"#), "{text}");
-        assert!(text.contains(r#"gateway_config_reloads_total{result="applied"} 0"#), "{text}");
+        assert!(text.contains(r#"gateway_config_reloads_total{result="ok"} 0"#), "{text}");
     }
 }

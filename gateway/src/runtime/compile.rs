@@ -72,7 +72,7 @@ impl CompileError {
 }
 
 /// Compiles a configuration. What must outlive a reload is taken from the previous snapshot by name.
-pub fn compile(loaded: Loaded, metrics: &Metrics, previous: Option<&Snapshot>) -> Result<Snapshot, CompileError> {
+pub fn compile(loaded: Arc<Loaded>, metrics: &Metrics, previous: Option<&Snapshot>) -> Result<Snapshot, CompileError> {
     let config = &loaded.config;
     let before: HashMap<&str, &Arc<Upstream>> =
         previous.iter().flat_map(|old| &old.upstreams).map(|old| (&*old.config.name, old)).collect();

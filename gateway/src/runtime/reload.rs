@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use super::compile::{CompileError, compile};
 use super::{Snapshot, background};
 use crate::admin::{AdminError, AdminListeners};
+use crate::config::render::Colour;
 use crate::config::model::{AccessLogConfig, AccessLogPath, Config};
 use crate::config::{self, Failure, Loaded};
 use crate::listen::{BindError, Listeners, Prepared, Settings};
@@ -46,7 +47,7 @@ pub enum ReloadError {
         /// Why.
         error: CompileError,
         /// Where it is written.
-        loaded: Box<Loaded>,
+        loaded: Arc<Loaded>,
     },
     /// An address cannot be had.
     #[error(transparent)]
@@ -143,7 +144,10 @@ impl Reloader {
         let began = Instant::now();
         let loaded = match self.source.load() {
             Ok(loaded) => loaded,
-            Err(failure) => return self.refuse(trigger, &failure.sources.hash(), ReloadError::Config(failure.clone())),
+            Err(failure) => {
+                let hash = failure.sources.hash();
+                return self.refuse(trigger, &hash, ReloadError::Config(failure));
+            }
         };
         let hash = loaded.sources.hash();
         if trigger == Trigger::File && self.is_known(&hash) {
@@ -157,9 +161,10 @@ impl Reloader {
 
     async fn try_apply(&self, loaded: Loaded) -> Result<(), ReloadError> {
         let previous = self.shared.live.snapshot();
+        let loaded = Arc::new(loaded);
         let kept = loaded.clone();
         let snapshot = compile(loaded, &self.shared.metrics, Some(&previous))
-            .map_err(|error| ReloadError::Compile { error, loaded: Box::new(kept) })?;
+            .map_err(|error| ReloadError::Compile { error, loaded: kept })?;
         let ready = self.ready(Arc::new(snapshot), Some(&previous))?;
         background::prepare(&ready.snapshot).await;
         self.apply(ready, Some(&previous));
@@ -224,12 +229,12 @@ impl ReloadError {
     /// The error for people: with source lines where it has a place.
     pub fn render(&self) -> String {
         match self {
-            Self::Config(failure) => config::render::plain(&failure.report, &failure.sources),
+            Self::Config(failure) => config::render::text(&failure.report, &failure.sources, Colour::No),
             Self::Compile { error, loaded } => match error.span() {
                 Some(span) => {
                     let mut report = plugins::contract::report::Report::default();
                     report.error(span.clone(), "config.cannot-build", error.to_string());
-                    config::render::plain(&report, &loaded.sources)
+                    config::render::text(&report, &loaded.sources, Colour::No)
                 }
                 None => format!("error: {error}"),
             },
