@@ -62,7 +62,7 @@ pub fn summary(report: &Report, sources: &SourceMap) -> Option<String> {
     let place = match sources.files() {
         [] => String::new(),
         [only] => format!(" in {}", only.name()),
-        [first, rest @ ..] => format!(" in {} and {} more", first.name(), several(rest.len(), "file")?),
+        [first, rest @ ..] => format!(" in {} and {}", first.name(), several(rest.len(), "more file")?),
     };
     Some(format!("{}{place}", parts.join(", ")))
 }
