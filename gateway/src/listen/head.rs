@@ -43,17 +43,17 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if sleep.deadline() > at {
+        let sleep = match &mut self.sleep {
+            // It was polled by this task before and will wake it; that is all a poll could do now.
+            Some(sleep) if sleep.deadline() <= at && !sleep.is_elapsed() => return Poll::Pending,
+            Some(sleep) => sleep,
+            None => self.sleep.insert(Box::pin(sleep_until(at))),
+        };
+        while sleep.deadline() > at || Instant::now() < at {
             sleep.as_mut().reset(at);
-        }
-        loop {
             ready!(sleep.as_mut().poll(cx));
-            if Instant::now() >= at {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(at);
         }
+        Poll::Ready(())
     }
 }
 

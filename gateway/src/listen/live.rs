@@ -18,6 +18,7 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn new(settings: Settings, index: u32) -> Arc<Self> {
+        let settings = settings.bounded();
         let facts = Arc::new(ListenerFacts {
             name: settings.name.as_str().into(),
             index,

@@ -85,6 +85,9 @@ impl Default for H2Settings {
     }
 }
 
+/// No deadline means more, and adding it to a time cannot overflow.
+const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
+
 /// Everything that one listener is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -128,5 +131,21 @@ impl Settings {
             requests_max: 100_000,
             h2: H2Settings::default(),
         }
+    }
+
+    /// Cut to what this machine and Pingora can take.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.head.header_bytes_max = self.head.header_bytes_max.min(1024 * 1024 - 1);
+        self.head.headers_max = self.head.headers_max.min(256);
+        self.head.uri_max = self.head.uri_max.min(60 * 1024);
+        for timeout in [
+            &mut self.header_timeout,
+            &mut self.body_timeout,
+            &mut self.write_timeout,
+            &mut self.idle_timeout,
+        ] {
+            *timeout = TIMEOUT_MAX.min(*timeout);
+        }
+        self
     }
 }

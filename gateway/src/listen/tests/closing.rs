@@ -141,3 +141,26 @@ fn binds_everything_or_nothing() {
     assert_eq!(error.listener, "taken");
     ask(&mut house.connect(), LOCAL, "front 0 1");
 }
+
+#[test]
+fn survives_settings_beyond_all_bounds() {
+    let endless = Duration::MAX;
+    let house = house(Settings {
+        header_timeout: endless,
+        body_timeout: endless,
+        write_timeout: endless,
+        idle_timeout: endless,
+        head: HeadLimits {
+            header_bytes_max: usize::MAX,
+            headers_max: usize::MAX,
+            uri_max: usize::MAX - 100,
+        },
+        ..settings()
+    });
+    ask(&mut house.connect(), LOCAL, "front 0 1");
+    let fields: Vec<_> = (0..300).map(|n| format!("x-{n}: a\r\n")).collect();
+    let mut client = house.connect();
+    let head = format!("GET /local HTTP/1.1\r\nhost: h\r\n{}\r\n", fields.concat());
+    client.write_all(head.as_bytes()).unwrap();
+    assert!(read_to_end(&mut client).starts_with("HTTP/1.1 431 "));
+}
