@@ -27,7 +27,7 @@ mod tests {
         assert_eq!(*smooth(&[1, 1, 1]), [0, 1, 2]);
         assert_eq!(*smooth(&[3, 1]), [0, 0, 1, 0]);
         assert_eq!(*smooth(&[500, 500]), [0, 1]);
-        assert_eq!(*smooth(&[]), []);
+        assert!(smooth(&[]).is_empty());
     }
 
     proptest! {
