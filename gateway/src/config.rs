@@ -17,6 +17,7 @@ mod merge;
 pub mod model;
 mod raw;
 mod read;
+pub mod render;
 mod schema;
 pub mod secret;
 mod shape;

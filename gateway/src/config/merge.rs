@@ -5,7 +5,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::dom::{Key, Node, shift};
-use super::source::SourceMap;
+use super::source::{SourceFile, SourceMap};
 
 /// All syntax errors of all files in one run, else one tree. `is_map` tells which tables at the top hold named objects.
 pub(super) fn parse<'i>(
@@ -19,9 +19,7 @@ pub(super) fn parse<'i>(
         let base = file.base();
         let (table, errors) = DeTable::parse_recoverable(file.text());
         broken |= !errors.is_empty();
-        for error in errors {
-            syntax(&error, base, report);
-        }
+        syntax(&errors, file, report);
         if !broken {
             join(&mut root, shift(table.into_inner(), base), &is_map, report);
         }
@@ -29,17 +27,42 @@ pub(super) fn parse<'i>(
     (!broken).then_some(root)
 }
 
-fn syntax(error: &toml::de::Error, base: usize, report: &mut Report) {
-    let span = error.span().unwrap_or(0..0);
-    let message = error.message().replace('\n', ", ");
-    let complaint = report.error(
-        span.start + base..span.end + base,
-        "config.syntax",
-        format!("this is not TOML: {message}"),
-    );
-    if message.starts_with("duplicate key") {
-        complaint.help("a table or key can be written only once: remove one of the two");
+fn syntax(errors: &[toml::de::Error], file: &SourceFile, report: &mut Report) {
+    // After a header that is there already, its keys are there already too: one complaint is enough.
+    let mut again = 0..0;
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let message = error.message().replace('\n', ", ");
+        let place = span.start + file.base()..span.end + file.base();
+        if !message.starts_with("duplicate key") {
+            let unquoted = message.starts_with("invalid") || message.starts_with("string values");
+            let message = format!("this is not TOML: {message}");
+            let complaint = report.error(place, "config.syntax", message);
+            if unquoted {
+                complaint.help("text stands in quotes");
+            }
+        } else if !again.contains(&span.start) {
+            if is_header(file.text(), span.start) {
+                again = span.start..next_header(file.text(), span.end);
+            }
+            let name = file.text().get(span).unwrap_or_default();
+            let message = format!("`{name}` is written twice");
+            let complaint = report.error(place, "config.syntax", message);
+            complaint.label("the second time").help("remove one of the two");
+        }
     }
+}
+
+/// Whether a position is in the header of a table.
+fn is_header(text: &str, at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    line.trim_start().starts_with('[')
+}
+
+fn next_header(text: &str, after: usize) -> usize {
+    let rest = text.get(after..).unwrap_or_default();
+    rest.find("\n[").map_or(text.len(), |at| after + at + 1)
 }
 
 fn join<'i>(

@@ -3,7 +3,7 @@
 //! The only place of the pipeline that opens files. Reports every file that it cannot read.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use plugins::contract::place::Span;
 use plugins::contract::report::Report;
@@ -56,11 +56,11 @@ impl<'a> Reader<'a> {
             Ok(text) => {
                 self.seen.push((identity.clone(), named.cloned()));
                 self.open.push(identity);
-                self.text(path.display().to_string(), Some(path.to_path_buf()), text);
+                self.text(shown(path), Some(path.to_path_buf()), text);
                 self.open.pop();
             }
             Err(why) => {
-                let message = format!("cannot read {}: {why}", path.display());
+                let message = format!("cannot read {}: {why}", shown(path));
                 match named {
                     Some(span) => self.report.error(span.clone(), "config.file", message),
                     None => self.report.error_nowhere("config.file", message),
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         let Some(span) = named else {
             return false;
         };
-        let shown = path.display();
+        let shown = shown(path);
         if self.open.iter().any(|open| open == identity) {
             self.report
                 .error(
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
                     "config.include-empty",
                     "this include names no file",
                 )
-                .label(format!("nothing fits {}", path.display()));
+                .label(format!("nothing fits {}", shown(&path)));
         }
         for name in names {
             self.file(&directory.join(name), Some(span));
@@ -196,6 +196,19 @@ fn text_of(path: &Path) -> Result<String, String> {
     }
     let bytes = fs::read(path).map_err(|error| reason(&error))?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+/// A path as people write it: without steps into a directory and out again.
+fn shown(path: &Path) -> String {
+    let mut parts: Vec<Component<'_>> = Vec::new();
+    for part in path.components() {
+        match (part, parts.last()) {
+            (Component::ParentDir, Some(Component::Normal(_))) => drop(parts.pop()),
+            (Component::CurDir, _) => {}
+            _ => parts.push(part),
+        }
+    }
+    parts.iter().collect::<PathBuf>().display().to_string()
 }
 
 /// The system's reason without its number.

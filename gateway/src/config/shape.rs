@@ -17,7 +17,7 @@ mod text;
 mod unknown;
 
 pub(super) use damage::Damage;
-use expect::{describe, wrong_type};
+use expect::{with_article, wrong_type};
 pub(super) use text::inside;
 
 use super::dom::{Key, Node, kind};
@@ -129,7 +129,7 @@ impl Walk<'_> {
             .error(
                 key.span(),
                 "config.name",
-                format!("`{name}` cannot name a {table}"),
+                format!("`{name}` cannot name {}", with_article(table)),
             )
             .help(why);
         self.hurt();
@@ -245,13 +245,18 @@ impl Walk<'_> {
             return Fit::Keep;
         }
         let key = self.path.last().map_or("", String::as_str);
-        self.report
-            .error(
-                span.clone(),
-                "config.range",
-                format!("`{key}` is out of range"),
-            )
-            .help(format!("write a number from {min} to {max}"));
+        let wrong = if number.is_some_and(|number| number < min) {
+            "small"
+        } else {
+            "large"
+        };
+        let message = format!("`{key}` is too {wrong}");
+        let complaint = self.report.error(span.clone(), "config.range", message);
+        if wrong == "small" {
+            complaint.help(format!("at least {min}"));
+        } else {
+            complaint.help(format!("at most {max}"));
+        }
         self.hurt();
         Fit::Drop
     }
@@ -260,9 +265,13 @@ impl Walk<'_> {
         if choices.iter().any(|choice| is_secret(choice)) {
             return self.secret(text, span);
         }
+        let mut filled = false;
         match interpolate(text, self.env) {
             Ok(Cow::Borrowed(_)) => {}
-            Ok(Cow::Owned(filled)) => *text = Cow::Owned(filled),
+            Ok(Cow::Owned(value)) => {
+                *text = Cow::Owned(value);
+                filled = true;
+            },
             Err(errors) => {
                 for error in errors {
                     let place = inside(self.sources, span, text, &error.at);
@@ -281,13 +290,13 @@ impl Walk<'_> {
             Some(at) => inside(self.sources, span, text, at),
             None => span.clone(),
         };
-        let expected: Vec<String> = choices.iter().map(|choice| describe(choice)).collect();
         let complaint = self.report.error(place, "config.value", error.message);
-        complaint.help(
-            error
-                .help
-                .unwrap_or_else(|| format!("write {}", expected.join(" or "))),
-        );
+        if filled {
+            complaint.label(format!("is \"{text}\" when the variables are filled in"));
+        }
+        if let Some(help) = error.help {
+            complaint.help(help);
+        }
         self.hurt();
         Fit::Drop
     }

@@ -50,12 +50,19 @@ pub(super) fn describe(schema: &Value) -> String {
         let words: Vec<String> = words.iter().map(Value::to_string).collect();
         return words.join(" or ");
     }
-    match (text("type"), text("format"), text("description")) {
-        (Some("string"), Some("policy-name"), _) => "the name of a policy".to_owned(),
-        (Some("string"), Some(_), Some(description)) => description.to_owned(),
-        (Some(kind), _, _) => article(kind).to_owned(),
-        (None, _, _) => "something else".to_owned(),
+    match (text("type"), text("format")) {
+        (Some("string"), Some("policy-name")) => "the name of a policy".to_owned(),
+        (Some("string"), Some("template")) => "a string".to_owned(),
+        (Some("string"), Some(format)) => with_article(&format.replace('-', " ")),
+        (Some(kind), _) => article(kind).to_owned(),
+        (None, _) => "something else".to_owned(),
     }
+}
+
+/// "a share", "an ip network"
+pub(super) fn with_article(noun: &str) -> String {
+    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {noun}", if vowel { "an" } else { "a" })
 }
 
 /// A kind of value in words.
@@ -106,7 +113,7 @@ fn cure(value: &DeValue<'_>, choices: &[&Value]) -> Option<String> {
         DeValue::Integer(number) if expects("string") => {
             Some(format!("write it in quotes: \"{number}\""))
         }
-        DeValue::Boolean(value) if expects("string") => {
+        DeValue::Boolean(value) if expects("string") && choices.len() == 1 => {
             Some(format!("write it in quotes: \"{value}\""))
         }
         _ => None,

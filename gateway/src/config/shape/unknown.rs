@@ -24,22 +24,24 @@ impl Walk<'_> {
             .map(String::as_str)
             .collect();
         let kebab = name.replace('_', "-").to_ascii_lowercase();
+        let elsewhere = self.elsewhere(name);
+        let guess = || nearest(&kebab, known.iter().copied()).filter(|_| elsewhere.is_none());
         let meant = known
             .iter()
             .copied()
             .find(|other| *other == kebab)
-            .or_else(|| nearest(&kebab, known.iter().copied()));
+            .or_else(guess);
         let message = match self.path.as_slice() {
             [] if node.get_ref().is_table() => format!("unknown table [{name}]"),
             _ => format!("unknown key `{name}` in {}", self.here()),
         };
-        let elsewhere = self.elsewhere(name);
+        let listed = if self.path.is_empty() { "tables" } else { "keys" };
         let complaint = self.report.error(key.span(), "config.unknown-key", message);
         match (meant, elsewhere) {
             (Some(meant), _) => complaint.help(format!("did you mean `{meant}`?")),
-            (None, Some(place)) => complaint.help(format!("`{name}` belongs into {place}")),
+            (None, Some(place)) => complaint.help(format!("`{name}` is a key of {place}")),
             (None, None) if known.len() <= LISTED_MAX => {
-                complaint.help(format!("the keys here are {}", known.join(", ")))
+                complaint.help(format!("the {listed} here are {}", known.join(", ")))
             }
             (None, None) => complaint,
         };

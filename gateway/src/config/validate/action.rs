@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use plugins::contract::place::{At, Span};
+use plugins::contract::report::nearest;
 
 use super::matcher::conditions;
 use super::{Context, bounds, redirect, respond};
@@ -198,6 +199,10 @@ fn pick(
     let arm = arms.get(name).copied();
     if arm.is_none() {
         let listed: Vec<String> = arms.keys().map(|name| format!("`{name}`")).collect();
+        let help = match nearest(name, arms.keys().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", listed.join(", ")),
+        };
         context
             .report
             .error(
@@ -205,7 +210,7 @@ fn pick(
                 "route.split-pick",
                 format!("`pick` names `{name}`, which is not among `to`"),
             )
-            .help(format!("there are {}", listed.join(", ")));
+            .help(help);
     }
     if read.as_ref().is_some_and(Vec::is_empty) && scope.whole {
         context

@@ -27,9 +27,13 @@ pub(super) fn check(
             add("`metrics` of [admin]", address);
         }
     }
+    // The one written later is the one that was added.
+    all.sort_by_key(|(_, _, span)| span.start);
     for (index, (what, address, span)) in all.iter().enumerate() {
-        let before = all.iter().take(index);
-        let clash = before.clone().find(|(_, other, _)| overlap(address, other));
+        let clash = all
+            .iter()
+            .take(index)
+            .find(|(_, other, _)| overlap(address, other));
         if let Some((other, _, first)) = clash {
             let complaint = context.report.error(
                 (*span).clone(),

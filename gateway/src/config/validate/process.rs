@@ -36,7 +36,7 @@ pub(super) fn admin(raw: Option<At<RawAdmin>>, context: &mut Context<'_>) -> Opt
     let raw = raw.into_inner();
     let tokens = raw.tokens.map(At::into_inner);
     let (read, write) = tokens.map_or((None, None), |tokens| (tokens.read, tokens.write));
-    let open = read.is_none() && write.is_none() && !context.damage.has("admin", "");
+    let open = read.is_none() && write.is_none() && !context.damage.any("admin");
     if open && !is_private(&raw.address.0) {
         context
             .report

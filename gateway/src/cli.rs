@@ -1,0 +1,76 @@
+//! The command line: one file a command under `cli/`. Only this module and those below it print.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::render::Colour;
+
+mod check;
+mod schema;
+mod version;
+
+/// The exit code for a configuration that is wrong; clap ends with the same for arguments.
+pub const WRONG: u8 = 2;
+
+/// An API gateway and edge proxy: one binary, one TOML file.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check configurations: print every complaint, exit with 2 if there is an error
+    Check(check::Args),
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Print the version
+    Version,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Reads the arguments and runs the command.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Schema => schema::run(),
+        Command::Version => version::run(),
+    }
+}
+
+/// Writes an answer to standard output. A reader who has gone away (`| head`) wants no more of it.
+fn answer(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Writes complaints to standard error.
+fn complain(text: &str) {
+    // There is nowhere left to say that standard error cannot be written to.
+    let _closed = io::stderr().write_all(text.as_bytes()).is_err();
+}
+
+/// Whether complaints may be coloured: on a terminal, unless NO_COLOR says otherwise (<https://no-color.org>).
+fn colour() -> Colour {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stderr().is_terminal() && !unwanted {
+        Colour::Yes
+    } else {
+        Colour::No
+    }
+}

@@ -1,0 +1,64 @@
+//! `gateway check FILE…`: every complaint about every file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{Format, WRONG, answer, colour, complain};
+use crate::config::{self, Loaded, render};
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configurations, each checked on its own
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How complaints are written; JSON goes to standard output
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let (mut said, mut complaints, mut wrong) = (String::new(), Vec::new(), false);
+    for file in &args.files {
+        let loaded = config::load(file);
+        wrong |= loaded.is_err();
+        let (report, sources) = match &loaded {
+            Ok(loaded) => (&loaded.report, &loaded.sources),
+            Err(failure) => (&failure.report, &failure.sources),
+        };
+        match args.format {
+            Format::Json => {
+                if let Value::Array(found) = render::json(report, sources) {
+                    complaints.extend(found);
+                }
+            }
+            Format::Text => {
+                complain(&render::text(report, sources, colour()));
+                if let Ok(loaded) = &loaded {
+                    said.push_str(&format!("{}: {}\n", file.display(), praise(loaded)));
+                }
+            }
+        }
+    }
+    if args.format == Format::Json {
+        said = format!("{:#}\n", Value::Array(complaints));
+    }
+    let answered = answer(&said);
+    if wrong { ExitCode::from(WRONG) } else { answered }
+}
+
+fn praise(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let several = |number: usize, word: &str| match number {
+        1 => format!("1 {word}"),
+        _ => format!("{number} {word}s"),
+    };
+    format!(
+        "ok: {}, {}, {}",
+        several(config.listeners.len(), "listener"),
+        several(config.routes.len(), "route"),
+        several(config.upstreams.len(), "upstream")
+    )
+}
