@@ -10,7 +10,10 @@ use http::{HeaderMap, Uri, header};
 pub fn of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Cow<'a, str> {
     let authority = match uri.authority() {
         Some(authority) => authority.as_str(),
-        None => headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        None => headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default(),
     };
     canonical(authority)
 }
@@ -28,7 +31,9 @@ pub fn canonical(authority: &str) -> Cow<'_, str> {
 
 fn without_port(authority: &str) -> &str {
     if authority.starts_with('[') {
-        let end = authority.find(']').map_or(authority.len(), |bracket| bracket + 1);
+        let end = authority
+            .find(']')
+            .map_or(authority.len(), |bracket| bracket + 1);
         return authority.get(..end).unwrap_or(authority);
     }
     authority.split(':').next().unwrap_or(authority)
@@ -58,6 +63,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "b.example.com".parse().unwrap());
         assert_eq!(of(&Uri::from_static("/x"), &headers), "b.example.com");
-        assert_eq!(of(&Uri::from_static("http://a.example.com/x"), &headers), "a.example.com");
+        assert_eq!(
+            of(&Uri::from_static("http://a.example.com/x"), &headers),
+            "a.example.com"
+        );
     }
 }
