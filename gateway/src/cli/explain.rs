@@ -5,8 +5,11 @@
 //! ```
 
 mod ask;
+mod candidates;
+mod client;
 mod forward;
 mod head;
+mod heard;
 mod reply;
 mod story;
 mod tell;

@@ -4,28 +4,24 @@ use std::net::IpAddr;
 
 use http::HeaderValue;
 use pingora::http::RequestHeader;
-use plugins::chain::{Memory, Observer, Step};
-use plugins::contract::flow::Flow;
+use plugins::chain::Memory;
 use plugins::contract::token::preflight_method;
 use plugins::contract::view::{RequestBody, RequestView};
 
 use super::ask::Question;
+use super::heard::{Heard, answered_by};
 use super::reply::{Hooks, ID};
-use super::story::{
-    Candidate, Client, Field, Host, Listener, Matching, Outcome, Path, Policy, Route, Story,
-    Verdict,
-};
-use super::{forward, head, reply};
+use super::story::{Client, Field, Listener, Outcome, Path, Reply, Route, Story};
+use super::{candidates, client, forward, head, reply};
 use crate::admin::describe;
 use crate::cli::routes;
 use crate::config::model::{ListenerConfig, RouteConfig};
-use crate::config::source::SourceMap;
-use crate::decide::{self, Admission, Identified, Incoming, REQUEST_ID, host};
+use crate::decide::{self, Admission, Identified, Incoming, host};
 use crate::listen::HeadRefusal;
-use crate::proxy::{client_addr, request_id};
 use crate::routing::path::normalise;
-use crate::routing::{Captures, Trace, Verdict as Judgement};
-use crate::runtime::{self, Snapshot, action::Action};
+use crate::routing::pattern::CaptureKind;
+use crate::routing::{Captures, Trace};
+use crate::runtime::{self, Snapshot};
 
 /// A request, where it arrives, and what is known of it before any route.
 struct Arrival<'a> {
@@ -72,7 +68,9 @@ pub(super) async fn tell(
         .ok_or("there is no such listener")?;
     let arrival = arrive(snapshot, listener, config, question)?;
     let mut story = opening(snapshot, config, question);
-    story.notes.extend(scheme_note(question, &arrival.client));
+    story
+        .notes
+        .extend(client::scheme_note(question, &arrival.client));
     story.preflight_for = preflight_method(&arrival.head.method, &arrival.head.headers)
         .map(|method| method.to_string());
     arrival.find_route(&mut story).await?;
@@ -95,7 +93,7 @@ fn opening(snapshot: &Snapshot, config: &ListenerConfig, question: &Question) ->
         matching: None,
         route: None,
         policies: Vec::new(),
-        outcome: Outcome::Reply(super::story::Reply::default()),
+        outcome: Outcome::Reply(Reply::default()),
     }
 }
 
@@ -120,27 +118,7 @@ fn arrive<'a>(
 ) -> Result<Arrival<'a>, String> {
     let head = head::parse(question)?;
     let peer = question.peer(config);
-    let found = client_addr::resolve(
-        peer,
-        &head.headers,
-        &listener.trusted_proxies,
-        listener.trusts,
-    );
-    // No listener speaks TLS yet, so only a trusted proxy can say that the client came by it.
-    let secure = found.trusted && client_addr::secure(&head.headers).unwrap_or(false);
-    let sent = head.headers.get(&REQUEST_ID).filter(|_| found.trusted);
-    let id = sent
-        .and_then(request_id::accept)
-        .unwrap_or(HeaderValue::from_static(ID));
-    let forwarded = head.headers.contains_key("x-forwarded-for");
-    let how = how(&found, peer, listener.trusts, forwarded);
-    let client = Client {
-        address: found.address,
-        peer,
-        trusted: found.trusted,
-        secure,
-        how,
-    };
+    let (client, id) = client::find(listener, peer, &head.headers);
     Ok(Arrival {
         snapshot,
         listener,
@@ -148,39 +126,6 @@ fn arrive<'a>(
         peer,
         client,
         id,
-    })
-}
-
-fn how(
-    client: &client_addr::Client,
-    peer: Option<IpAddr>,
-    trusts: bool,
-    forwarded: bool,
-) -> String {
-    let who = peer.map_or("the unix socket's other end".to_owned(), |peer| {
-        peer.to_string()
-    });
-    match (client.trusted, forwarded) {
-        (true, true) if client.address == peer => {
-            format!("{who} is a trusted proxy, but its X-Forwarded-For names no client")
-        }
-        (true, true) => format!("from X-Forwarded-For: {who} is a trusted proxy"),
-        (true, false) => format!("{who} is a trusted proxy that forwards no address"),
-        (false, true) if trusts => {
-            format!("the peer; {who} is no trusted proxy, so X-Forwarded-For is not believed")
-        }
-        (false, true) => {
-            "the peer; no proxy is trusted here, so X-Forwarded-For is not believed".to_owned()
-        }
-        (false, false) => "the peer".to_owned(),
-    }
-}
-
-fn scheme_note(question: &Question, client: &Client) -> Option<String> {
-    (question.https && !client.secure).then(|| {
-        "this listener speaks plain http: to be asked by https, a trusted proxy must say so \
-         (--from its address, -H 'x-forwarded-proto: https')"
-            .to_owned()
     })
 }
 
@@ -209,11 +154,19 @@ impl Arrival<'_> {
             &mut trace,
         );
         story.path = self.normal_form(path);
-        story.matching = (!trace.hosts.is_empty())
-            .then(|| self.matching(&trace, story.preflight_for.as_deref()));
+        let method = story.preflight_for.as_deref();
+        let method = method.unwrap_or(self.head.method.as_str());
+        // A path without normal form is not searched for.
+        story.matching = (!trace.hosts.is_empty()).then(|| {
+            candidates::matching(&trace, &self.listener.name, method, &self.snapshot.loaded)
+        });
         match found {
             Err(answer) => {
-                story.outcome = reply::made("the router".to_owned(), &answer, self.id(), None)?
+                let by = match answer.refusal {
+                    Some(_) => "the router",
+                    None => "the router: a route there has trailing-slash = \"redirect\"",
+                };
+                story.outcome = reply::made(by.to_owned(), &answer, self.id(), None)?;
             }
             Ok(routed) => {
                 let body = decide::body_of(&self.head.headers, false);
@@ -261,37 +214,6 @@ impl Arrival<'_> {
             received: received.to_owned(),
             normal: normal.into_owned(),
         })
-    }
-
-    fn matching(&self, trace: &Trace, asked: Option<&str>) -> Matching {
-        let config = &self.snapshot.loaded.config;
-        let method = asked.unwrap_or(self.head.method.as_str());
-        let candidate = |(id, judgement): &(u32, Judgement)| {
-            let route = config.routes.get(usize::try_from(*id).ok()?)?;
-            Some(candidate(
-                route,
-                judgement,
-                method,
-                &self.snapshot.loaded.sources,
-            ))
-        };
-        let host = |(pattern, known): &(String, bool)| Host {
-            pattern: pattern.clone(),
-            known: *known,
-        };
-        let here = |route: &&RouteConfig| {
-            route.listeners.iter().any(|at| {
-                config
-                    .listeners
-                    .get(*at)
-                    .is_some_and(|one| one.name == self.listener.name)
-            })
-        };
-        Matching {
-            hosts: trace.hosts.iter().map(host).collect(),
-            candidates: trace.candidates.iter().filter_map(candidate).collect(),
-            routes: config.routes.iter().filter(here).count(),
-        }
     }
 
     /// The policies, then the action.
@@ -349,10 +271,9 @@ impl Arrival<'_> {
     fn route(&self, config: &RouteConfig, view: &RequestView<'_>) -> Route {
         let sources = &self.snapshot.loaded.sources;
         let captures = config.matcher.captures().filter_map(|(kind, name)| {
-            use crate::routing::pattern::CaptureKind::{Host, Path, PathRest};
             let (prefix, value) = match kind {
-                Host => ("host", view.captures.host(name)),
-                Path | PathRest => ("path", view.captures.path(name)),
+                CaptureKind::Host => ("host", view.captures.host(name)),
+                CaptureKind::Path | CaptureKind::PathRest => ("path", view.captures.path(name)),
             };
             Some(Field {
                 name: format!("{prefix}.{name}"),
@@ -368,116 +289,4 @@ impl Arrival<'_> {
             timeout: describe::duration(config.timeout),
         }
     }
-}
-
-fn candidate(
-    route: &RouteConfig,
-    judgement: &Judgement,
-    method: &str,
-    sources: &SourceMap,
-) -> Candidate {
-    let condition = |which: &usize| {
-        route
-            .matcher
-            .conditions
-            .get(*which)
-            .map(ToString::to_string)
-            .unwrap_or_default()
-    };
-    let why = match judgement {
-        Judgement::Chosen => None,
-        Judgement::Method => Some(format!("not for {method}")),
-        Judgement::Condition { which, found: None } => {
-            Some(format!("{}: the request has none", condition(which)))
-        }
-        Judgement::Condition {
-            which,
-            found: Some(found),
-        } => Some(format!(
-            "{}: the request says \"{}\"",
-            condition(which),
-            found.escape_debug()
-        )),
-        Judgement::Ambiguous { which } => Some(format!(
-            "{}: the request says it more than once",
-            condition(which)
-        )),
-        Judgement::LessSpecific => Some("less specific: the search had ended".to_owned()),
-    };
-    Candidate {
-        route: route.name.to_string(),
-        r#match: route.matcher.to_string(),
-        at: sources.place(&route.match_span),
-        chosen: *judgement == Judgement::Chosen,
-        why,
-    }
-}
-
-/// Writes down every policy's verdict.
-struct Heard<'a> {
-    sources: &'a SourceMap,
-    policies: Vec<Policy>,
-}
-
-impl Observer for Heard<'_> {
-    fn verdict(&mut self, step: &Step<'_>, flow: &Flow) {
-        let answer = match flow {
-            Flow::Continue => None,
-            Flow::Reply(answer) => Some(answer),
-        };
-        let refusal = answer.and_then(|answer| answer.refusal);
-        self.policies.push(Policy {
-            plugin: step.plugin,
-            name: step.name.map(str::to_owned),
-            layer: describe::layer(step.layer),
-            at: self.sources.place(step.span),
-            verdict: match (answer, refusal) {
-                (None, _) => Verdict::Passes,
-                (Some(_), None) => Verdict::Answers,
-                (Some(_), Some(_)) if step.shadowed => Verdict::WouldRefuse,
-                (Some(_), Some(_)) => Verdict::Refuses,
-            },
-            status: answer.map(|answer| answer.status.as_u16()),
-            code: refusal.map(|refusal| refusal.code),
-        });
-    }
-}
-
-impl Heard<'_> {
-    /// Policies are asked in the order in which the route has them, so those behind the last one were not.
-    fn with_those_not_asked(self, route: &RouteConfig) -> Vec<Policy> {
-        let Self {
-            sources,
-            mut policies,
-        } = self;
-        let (asked, mut place) = (policies.len(), 0);
-        route.policies.visit(|plugin, name, span, layer| {
-            place += 1;
-            if place > asked {
-                policies.push(Policy {
-                    plugin,
-                    name: name.map(str::to_owned),
-                    layer: describe::layer(layer),
-                    at: sources.place(span),
-                    verdict: Verdict::NotAsked,
-                    status: None,
-                    code: None,
-                });
-            }
-        });
-        policies
-    }
-}
-
-fn answered_by(policies: &[Policy], route: &runtime::route::Route) -> String {
-    let answers = |policy: &&Policy| matches!(policy.verdict, Verdict::Refuses | Verdict::Answers);
-    if let Some(policy) = policies.iter().find(answers) {
-        return format!("the policy {}", policy.plugin);
-    }
-    match route.action {
-        Action::Forward(_) => "the dispatch of the route",
-        Action::Redirect { .. } => "the redirect of the route",
-        Action::Respond { .. } => "the respond of the route",
-    }
-    .to_owned()
 }

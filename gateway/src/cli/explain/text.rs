@@ -39,9 +39,12 @@ fn opening(story: &Story) -> String {
         place(listener.at.as_ref()),
     ])];
     if let Some(client) = &story.client {
-        let address = client
+        let mut address = client
             .address
             .map_or("no address".to_owned(), |address| address.to_string());
+        if client.secure {
+            address.push_str(" by https");
+        }
         rows.push(row(["client", &address, &client.how]));
     }
     if let Some(Path { received, normal }) = &story.path {
@@ -104,7 +107,7 @@ fn matching(matching: &Matching) -> String {
 fn route(route: &Route) -> String {
     let mut rows: Vec<Row> = Vec::new();
     for Field { name, value } in &route.captures {
-        rows.push(row(["captured", &format!("{name} = \"{value}\""), ""]));
+        rows.push(row(["captured", &format!("{name} = \"{value}\"")]));
     }
     rows.push(row([
         "action",
@@ -114,7 +117,6 @@ fn route(route: &Route) -> String {
     rows.push(row([
         "timeout",
         &format!("{} until the last byte of the answer", route.timeout),
-        "",
     ]));
     format!(
         "Route {}  {}\n{}",
@@ -255,11 +257,11 @@ fn upstream(upstream: &Upstream) -> String {
         ..
     } = upstream;
     let timeouts = format!("connect {connect_timeout}, read {read_timeout}, write {write_timeout}");
+    rows.push(row(["timeouts", &timeouts]));
+    let (name, at) = (&upstream.name, place(upstream.at.as_ref()));
     format!(
-        "Forwarded to upstream {}  {}\n{}  timeouts  {timeouts}\n",
-        upstream.name,
-        place(upstream.at.as_ref()),
-        table::lines(&rows, "  "),
+        "Forwarded to upstream {name}  {at}\n{}",
+        table::lines(&rows, "  ")
     )
 }
 
