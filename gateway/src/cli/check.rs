@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             Format::Text => {
                 complain(&render::text(report, sources, colour()));
                 if let Ok(loaded) = &loaded {
-                    said.push_str(&format!("{}: {}\n", file.display(), praise(loaded)));
+                    said = format!("{said}{}: {}\n", file.display(), praise(loaded));
                 }
             }
         }
@@ -46,7 +46,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
         said = format!("{:#}\n", Value::Array(complaints));
     }
     let answered = answer(&said);
-    if wrong { ExitCode::from(WRONG) } else { answered }
+    if wrong {
+        ExitCode::from(WRONG)
+    } else {
+        answered
+    }
 }
 
 fn praise(loaded: &Loaded) -> String {

@@ -140,7 +140,7 @@ mod tests {
                 object.values().for_each(|value| formats(value, found));
             }
             Value::Array(items) => items.iter().for_each(|item| formats(item, found)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
 
@@ -171,7 +171,7 @@ mod tests {
             match node {
                 Value::Object(object) => object.iter().for_each(|(key, value)| walk(value, key)),
                 Value::Array(items) => items.iter().for_each(|value| walk(value, at)),
-                _ => {}
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
         walk(schema(), "");

@@ -271,7 +271,7 @@ impl Walk<'_> {
             Ok(Cow::Owned(value)) => {
                 *text = Cow::Owned(value);
                 filled = true;
-            },
+            }
             Err(errors) => {
                 for error in errors {
                     let place = inside(self.sources, span, text, &error.at);
@@ -333,13 +333,13 @@ fn is_secret(schema: &Value) -> bool {
 
 /// Whether a schema takes values of this kind.
 fn accepts(schema: &Value, kind: &str) -> bool {
-    let named = |name: &Value| {
+    let fits = |name: &Value| {
         name.as_str()
             .is_some_and(|name| name == kind || (name == "number" && kind == "integer"))
     };
     match schema.get("type") {
-        Some(Value::Array(names)) => names.iter().any(named),
-        Some(name) => named(name),
+        Some(Value::Array(names)) => names.iter().any(fits),
+        Some(name) => fits(name),
         None => schema.get("const").is_some_and(Value::is_string) && kind == "string",
     }
 }

@@ -50,7 +50,7 @@ fn fills_in_defaults_and_variables() {
     assert_eq!(orders.connect_timeout, Duration::from_secs(2));
     let route = &config.routes[0];
     assert_eq!(route.listeners, [0]);
-    assert_eq!(route.timeout, Duration::from_secs(60));
+    assert_eq!(route.timeout, Duration::from_mins(1));
     assert_eq!(
         route.action,
         Action::Upstream(Dispatch::Always(UpstreamId(0)))
