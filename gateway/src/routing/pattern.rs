@@ -121,24 +121,15 @@ impl Matcher {
     }
 
     /// The names that the pattern captures, in the order in which a search finds them: host first.
-    /// With several hosts, each capture of a host is named once.
     pub fn captures(&self) -> impl Iterator<Item = (CaptureKind, &str)> {
-        let first_use = |at: usize, name: &str| {
-            !self
-                .hosts
-                .iter()
-                .take(at)
-                .any(|host| host.capture() == Some(name))
-        };
-        let hosts = self.hosts.iter().enumerate().filter_map(move |(at, host)| {
-            host.capture()
-                .filter(|name| first_use(at, name))
-                .map(|name| (CaptureKind::Host, name))
-        });
-        hosts.chain(self.path.captures())
+        // The hosts agree on the name (`check_hosts`), so the first speaks for all.
+        let host = self.hosts.first().and_then(HostPattern::capture);
+        let host = host.map(|name| (CaptureKind::Host, name));
+        host.into_iter().chain(self.path.captures())
     }
 
     fn check(&self) -> Result<(), PatternError> {
+        self.check_hosts()?;
         let names: Vec<&str> = self.captures().map(|(_, name)| name).collect();
         let twice = names
             .iter()
@@ -160,7 +151,6 @@ impl Matcher {
                 PatternError::new(0..0, message).help("write * where the value is not used")
             );
         }
-        self.check_hosts()?;
         self.check_conditions()
     }
 
