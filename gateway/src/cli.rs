@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::render::Colour;
 
 mod check;
+mod run;
 mod schema;
 mod version;
 
@@ -24,6 +25,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the gateway
+    Run(run::Args),
     /// Check configurations: print every complaint, exit with 2 if there is an error
     Check(check::Args),
     /// Print the JSON Schema of the configuration
@@ -44,6 +47,7 @@ pub enum Format {
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Schema => schema::run(),
         Command::Version => version::run(),
@@ -66,7 +70,7 @@ fn complain(text: &str) {
 }
 
 /// Whether complaints may be coloured: on a terminal, unless `NO_COLOR` says otherwise (<https://no-color.org>).
-fn colour() -> Colour {
+pub(crate) fn colour() -> Colour {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if io::stderr().is_terminal() && !unwanted {
         Colour::Yes

@@ -1,5 +1,13 @@
-//! The gateway: everything but the entry point.
+//! The gateway: everything between a listening socket and an upstream.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod decide;
+pub mod listen;
+pub mod observe;
+pub mod proxy;
 pub mod routing;
+pub mod run;
+pub mod runtime;
+pub mod upstream;

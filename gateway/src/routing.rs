@@ -80,7 +80,7 @@ impl Router {
     /// Finds the route of a request. Allocates nothing for a match, unless a query parameter that a
     /// condition reads has escapes.
     pub fn find(&self, request: &RouteRequest<'_>, captures: &mut Captures) -> Found {
-        self.run(request, captures, &mut Silent)
+        self.search(request, captures, &mut Silent)
     }
 
     /// The same, and tells every route that the path could have meant and why it lost.
@@ -90,7 +90,7 @@ impl Router {
         captures: &mut Captures,
         trace: &mut Trace,
     ) -> Found {
-        self.run(request, captures, trace)
+        self.search(request, captures, trace)
     }
 
     /// For `trailing-slash = "redirect"`, to be asked when nothing was found: the route that the
@@ -111,7 +111,8 @@ impl Router {
         }
     }
 
-    fn run<T: Tracer>(
+    /// The same, and tells a tracer every step.
+    pub fn search<T: Tracer>(
         &self,
         request: &RouteRequest<'_>,
         captures: &mut Captures,

@@ -1,1 +1,11 @@
-fn main() {}
+//! End-to-end tests: one binary, a module a subject. `tests/README.md` says how to run one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the verdict, also in the functions that tests share"
+)]
+
+mod harness_self;

@@ -1,1 +1,32 @@
+//! What end-to-end tests are made of: a real gateway process, scripted backends, honest and hostile clients.
+//!
+//! ```text
+//!   client ──▶ gateway (process, TOML in a temp dir) ──▶ backend (threads, scripted)
+//!     │            │ admin listener, logs                    │ every request recorded
+//!     └────────────┴───────────── the test ─────────────────┘
+//! ```
+//!
+//! Nothing here knows the gateway's insides. A broken expectation panics: that is how a test fails.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "test code: a panic is the verdict, and stderr is where cargo shows it"
+)]
+
+pub mod backend;
+pub mod client;
+pub mod config;
+pub mod gateway;
+pub mod ports;
+pub mod wait;
+pub mod wire;
+
+pub use backend::{Backend, Ending, Gate, Recorded, Script};
+pub use client::{Client, H2Request, H2c, RawResult, Response, raw, raw_until};
+pub use config::Config;
+pub use gateway::{Exit, Gateway, Reloads, cli, cli_in};
+pub use wire::Headers;

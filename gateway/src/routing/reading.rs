@@ -19,6 +19,17 @@ pub(super) enum Reading<'a> {
     Repeated,
 }
 
+impl Condition {
+    /// Whether a request meets it; `None` when the request says the value more than once.
+    pub fn meets(&self, request: &RouteRequest<'_>) -> Option<bool> {
+        match read(self, request) {
+            Reading::Missing => Some(self.test().accepts(None)),
+            Reading::One(value) => Some(self.test().accepts(Some(&value))),
+            Reading::Repeated => None,
+        }
+    }
+}
+
 /// Reads the value that the condition is about.
 pub(super) fn read<'a>(condition: &Condition, request: &RouteRequest<'a>) -> Reading<'a> {
     match condition.source() {

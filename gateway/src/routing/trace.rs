@@ -57,7 +57,7 @@ impl Tracer for Trace {
 }
 
 /// Nobody listens.
-pub(super) struct Silent;
+pub struct Silent;
 
 impl Tracer for Silent {
     const LISTENS: bool = false;

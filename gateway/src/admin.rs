@@ -1,0 +1,195 @@
+//! The admin listener: probes, metrics, what serves now, and reload. It has its own thread and its own sockets, so that
+//! it answers while the workers are busy.
+
+mod access;
+pub mod describe;
+mod pages;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Response;
+use pingora::apps::http_app::ServeHttp;
+use pingora::protocols::http::ServerSession;
+use tokio::runtime::Handle;
+
+use crate::config::env::ProcessEnv;
+use crate::config::model::AdminConfig;
+use crate::config::secret::SecretError;
+use crate::listen::{
+    BindError, ConnFacts, HeadRefusal, ListenerFacts, Listeners, Prepared, Reception, Workers,
+};
+use crate::observe::collect::Exposition;
+use crate::proxy::{Shared, reception_answer};
+use crate::run::settings;
+use crate::runtime::reload::Reloader;
+use access::Tokens;
+
+/// Open connections of operators, all admin listeners together.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// Why the admin listener cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Its address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A token cannot be read.
+    #[error("cannot read a token of [admin]: {0}")]
+    Token(#[from] SecretError),
+}
+
+/// What the pages are made of.
+pub struct Control {
+    shared: Arc<Shared>,
+    listeners: Arc<Listeners>,
+    reloader: OnceLock<Arc<Reloader>>,
+    exposition: Exposition,
+    tokens: ArcSwap<Tokens>,
+    started: SystemTime,
+    stopping: AtomicBool,
+    /// Reloads run here: on the main thread, not on the one that answers operators.
+    runtime: Handle,
+}
+
+impl Control {
+    /// Of the running daemon. Called on the main thread's runtime.
+    pub fn new(
+        shared: Arc<Shared>,
+        listeners: Arc<Listeners>,
+    ) -> Result<Arc<Self>, prometheus::Error> {
+        let sources = pages::sources(&shared, &listeners);
+        let exposition = Exposition::new(shared.metrics.clone(), sources)?;
+        Ok(Arc::new(Self {
+            shared,
+            listeners,
+            reloader: OnceLock::new(),
+            exposition,
+            tokens: ArcSwap::from_pointee(Tokens::default()),
+            started: SystemTime::now(),
+            stopping: AtomicBool::new(false),
+            runtime: Handle::current(),
+        }))
+    }
+
+    /// The first configuration is in service.
+    pub fn ready(&self, reloader: Arc<Reloader>) {
+        if self.reloader.set(reloader).is_err() {
+            tracing::error!("The daemon became ready twice");
+        }
+    }
+
+    /// The end has begun: `/readyz` says so.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    fn reloader(&self) -> Option<&Arc<Reloader>> {
+        self.reloader
+            .get()
+            .filter(|_| !self.stopping.load(Ordering::Acquire))
+    }
+}
+
+/// The sockets of the admin listener.
+pub struct AdminListeners {
+    control: Arc<Control>,
+    listeners: Listeners,
+    /// Its thread ends with it.
+    _workers: Workers,
+}
+
+/// Sockets and tokens of a new configuration, ready to be used.
+pub struct Ready {
+    sockets: Prepared,
+    tokens: Tokens,
+}
+
+impl AdminListeners {
+    /// Starts its thread; nothing is open yet.
+    pub fn start(control: &Arc<Control>) -> std::io::Result<Self> {
+        let front = Arc::new(AdminFront {
+            app: Arc::new(AdminApp(control.clone())),
+        });
+        let workers = Workers::start("admin", 1, move |_| front.clone())?;
+        let listeners = Listeners::new(&workers, CONNECTIONS_MAX);
+        Ok(Self {
+            control: control.clone(),
+            listeners,
+            _workers: workers,
+        })
+    }
+
+    /// Binds what is new and reads the tokens; changes nothing that runs.
+    pub fn prepare(&self, config: Option<&AdminConfig>) -> Result<Ready, AdminError> {
+        let Some(config) = config else {
+            return Ok(Ready {
+                sockets: self.listeners.prepare(Vec::new())?,
+                tokens: Tokens::default(),
+            });
+        };
+        let mut wanted = vec![settings::admin("admin", &config.address)];
+        wanted.extend(
+            config
+                .probes
+                .as_ref()
+                .map(|at| settings::admin("probes", at)),
+        );
+        wanted.extend(
+            config
+                .metrics
+                .as_ref()
+                .map(|at| settings::admin("metrics", at)),
+        );
+        let resolve = |token: &crate::config::secret::SecretRef| token.resolve(&ProcessEnv);
+        let tokens = Tokens {
+            read: config.read_token.as_ref().map(resolve).transpose()?,
+            write: config.write_token.as_ref().map(resolve).transpose()?,
+        };
+        Ok(Ready {
+            sockets: self.listeners.prepare(wanted)?,
+            tokens,
+        })
+    }
+
+    /// Uses what was prepared.
+    pub fn commit(&self, ready: Ready) {
+        self.control.tokens.store(Arc::new(ready.tokens));
+        self.listeners.commit(ready.sockets);
+    }
+}
+
+struct AdminFront {
+    app: Arc<AdminApp>,
+}
+
+impl Reception for AdminFront {
+    type App = AdminApp;
+
+    fn app(&self) -> &Arc<AdminApp> {
+        &self.app
+    }
+
+    fn refuse(&self, _conn: &ConnFacts, refusal: HeadRefusal, _head: &[u8]) -> Bytes {
+        reception_answer(refusal)
+    }
+
+    fn opened(&self, _conn: &ConnFacts) {}
+
+    fn closed(&self, _conn: &ConnFacts) {}
+
+    fn turned_away(&self, _listener: &ListenerFacts) {}
+}
+
+struct AdminApp(Arc<Control>);
+
+#[async_trait]
+impl ServeHttp for AdminApp {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        pages::answer(&self.0, session).await
+    }
+}

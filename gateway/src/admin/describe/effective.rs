@@ -1,0 +1,129 @@
+//! The effective configuration as data: every value that is in force, defaults filled in, section by section.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::{duration, route};
+use crate::config::Loaded;
+use crate::config::model::{
+    AccessLogConfig, AccessLogPath, AdminConfig, Balance, Config, Forwarded, HostPolicy,
+    ListenerConfig, UpstreamConfig,
+};
+use crate::routing::path::Tolerance;
+
+pub(super) fn config(loaded: &Loaded) -> Value {
+    let Config {
+        server,
+        listeners,
+        upstreams,
+        routes,
+        admin,
+        access_log,
+    } = &loaded.config;
+    json!({
+        "server": {
+            "workers": server.workers,
+            "shutdown-grace": duration(server.shutdown_grace),
+            "connections-max": server.connections_max,
+        },
+        "listeners": by_name(listeners.iter().map(|one| (&*one.name, listener(one)))),
+        "upstreams": by_name(upstreams.iter().map(|one| (&*one.name, upstream(one)))),
+        "routes": by_name(routes.iter().map(|one| (&*one.name, route(one, loaded)))),
+        "admin": admin.as_ref().map(self::admin),
+        "access-log": self::access_log(access_log),
+        "files": loaded.sources.files().iter().map(|file| file.name()).collect::<Vec<_>>(),
+    })
+}
+
+fn by_name<'a>(all: impl Iterator<Item = (&'a str, Value)>) -> Value {
+    Value::Object(
+        all.map(|(name, value)| (name.to_owned(), value))
+            .collect::<Map<_, _>>(),
+    )
+}
+
+fn listener(config: &ListenerConfig) -> Value {
+    json!({
+        "address": config.address.to_string(),
+        "http2": config.http2,
+        "trusted-proxies": config.trusted_proxies.iter().map(|network| network.net().to_string()).collect::<Vec<_>>(),
+        "connections-max": config.connections_max,
+        "header-timeout": duration(config.header_timeout),
+        "body-timeout": duration(config.body_timeout),
+        "idle-timeout": duration(config.idle_timeout),
+        "header-bytes-max": config.header_bytes_max,
+        "headers-max": config.headers_max,
+        "uri-max": config.uri_max,
+        "encoded-slash": tolerance(config.path_policy.encoded_slash),
+        "path-params": tolerance(config.path_policy.path_params),
+        "h2": { "streams-max": config.h2_streams_max },
+    })
+}
+
+fn upstream(config: &UpstreamConfig) -> Value {
+    let mut described = upstream_settings(config);
+    let targets = config
+        .targets
+        .iter()
+        .map(|target| json!({ "address": &*target.address, "weight": target.weight }));
+    if let Value::Object(all) = &mut described {
+        all.insert("targets".into(), targets.collect());
+    }
+    described
+}
+
+/// Everything of an upstream but its targets.
+pub(super) fn upstream_settings(config: &UpstreamConfig) -> Value {
+    json!({
+        "balance": match config.balance {
+            Balance::RoundRobin => "round-robin",
+            Balance::Random => "random",
+        },
+        "connect-timeout": duration(config.connect_timeout),
+        "read-timeout": duration(config.read_timeout),
+        "write-timeout": duration(config.write_timeout),
+        "idle-timeout": duration(config.idle_timeout),
+        "host": match &config.host {
+            HostPolicy::Client => "client".into(),
+            HostPolicy::Target => "target".into(),
+            HostPolicy::Literal(host) => String::from_utf8_lossy(host.as_bytes()),
+        },
+        "resolve-every": duration(config.resolve_every),
+        "forwarded": match config.forwarded {
+            Forwarded::Legacy => "legacy",
+            Forwarded::Ietf => "ietf",
+            Forwarded::Both => "both",
+            Forwarded::None => "none",
+        },
+    })
+}
+
+fn admin(config: &AdminConfig) -> Value {
+    json!({
+        "address": config.address.to_string(),
+        // The references, "env:NAME" or "file:/path": whoever sees this page must not see the tokens.
+        "tokens": {
+            "read": config.read_token.as_ref().map(ToString::to_string),
+            "write": config.write_token.as_ref().map(ToString::to_string),
+        },
+        "probes": config.probes.as_ref().map(ToString::to_string),
+        "metrics": config.metrics.as_ref().map(ToString::to_string),
+    })
+}
+
+fn access_log(config: &AccessLogConfig) -> Value {
+    let path = match &config.path {
+        AccessLogPath::Stdout => Path::new("stdout"),
+        AccessLogPath::Off => Path::new("off"),
+        AccessLogPath::File(path) => path,
+    };
+    json!({ "path": path.display().to_string(), "sample": config.sample, "query": config.query })
+}
+
+fn tolerance(tolerance: Tolerance) -> &'static str {
+    match tolerance {
+        Tolerance::Refuse => "refuse",
+        Tolerance::Keep => "keep",
+    }
+}

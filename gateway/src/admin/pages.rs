@@ -1,0 +1,265 @@
+//! The pages of the admin listener: one function each.
+
+use std::sync::Arc;
+
+use http::{Method, Response, StatusCode, header};
+use pingora::protocols::http::ServerSession;
+use prometheus::proto::MetricType;
+use serde_json::{Value, json};
+
+use super::access::NoAccess;
+use super::{Control, describe};
+use crate::listen::{self, Listeners};
+use crate::observe::collect::Source;
+use crate::proxy::Shared;
+use crate::runtime::reload::{ReloadError, Trigger};
+
+/// Answers a request of an operator.
+pub(super) async fn answer(
+    control: &Arc<Control>,
+    session: &mut ServerSession,
+) -> Response<Vec<u8>> {
+    let listener = listen::facts(session)
+        .map(|facts| facts.listener.name.to_string())
+        .unwrap_or_default();
+    let head = session.req_header();
+    let (method, path) = (head.method.clone(), head.uri.path().to_owned());
+    let probe = matches!(path.as_str(), "/healthz" | "/readyz");
+    let offered = match listener.as_str() {
+        "probes" => probe,
+        "metrics" => path == "/metrics",
+        _ => true,
+    };
+    if !offered {
+        return problem(
+            StatusCode::NOT_FOUND,
+            "admin.none",
+            "There is no such page on this address.",
+        );
+    }
+    // Probes tell nothing worth a token, and those who ask have none.
+    if !probe && let Err(reason) = control.tokens.load().check(&method, &head.headers) {
+        return no_access(reason);
+    }
+    page(control, &method, &path).await
+}
+
+async fn page(control: &Arc<Control>, method: &Method, path: &str) -> Response<Vec<u8>> {
+    let reads = *method == Method::GET || *method == Method::HEAD;
+    match path {
+        "/reload" if *method == Method::POST => reload(control).await,
+        "/reload" => not_allowed("POST"),
+        "/healthz" | "/readyz" | "/metrics" | "/config" | "/routes" | "/upstreams" | "/"
+            if !reads =>
+        {
+            not_allowed("GET, HEAD")
+        }
+        "/healthz" => text(
+            StatusCode::OK,
+            "text/plain; charset=utf-8",
+            "ok\n".to_owned(),
+        ),
+        "/readyz" => ready(control),
+        "/metrics" => text(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            control.exposition.text(),
+        ),
+        "/config" => data(StatusCode::OK, &config(control)),
+        "/routes" => data(
+            StatusCode::OK,
+            &describe::routes(&control.shared.live.snapshot().loaded),
+        ),
+        "/upstreams" => data(
+            StatusCode::OK,
+            &describe::upstreams(&control.shared.live.snapshot()),
+        ),
+        "/" => data(StatusCode::OK, &index()),
+        _ => problem(
+            StatusCode::NOT_FOUND,
+            "admin.none",
+            "There is no such page; / lists them.",
+        ),
+    }
+}
+
+fn index() -> Value {
+    json!({
+        "GET /healthz": "200 while the process lives",
+        "GET /readyz": "200 while requests are served",
+        "GET /metrics": "Prometheus text",
+        "GET /config": "the configuration that serves now",
+        "GET /routes": "its routes and where each value comes from",
+        "GET /upstreams": "its upstreams and their targets",
+        "POST /reload": "load the configuration again",
+    })
+}
+
+fn ready(control: &Control) -> Response<Vec<u8>> {
+    match control.reloader() {
+        Some(_) => data(StatusCode::OK, &json!({ "ready": true })),
+        None => data(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false })),
+    }
+}
+
+fn config(control: &Control) -> Value {
+    let applied = control.reloader().map(|reloader| reloader.applied());
+    let mut page = describe::config(&control.shared.live.snapshot());
+    if let (Value::Object(page), Some(applied)) = (&mut page, applied) {
+        page.insert("hash".into(), applied.hash.into());
+        page.insert("applied".into(), describe::time(applied.at).into());
+        page.insert("started".into(), describe::time(control.started).into());
+    }
+    page
+}
+
+async fn reload(control: &Arc<Control>) -> Response<Vec<u8>> {
+    let Some(reloader) = control.reloader().cloned() else {
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "admin.stopping",
+            "The gateway is not serving.",
+        );
+    };
+    let outcome = control
+        .runtime
+        .spawn(async move { reloader.reload(Trigger::Admin).await })
+        .await;
+    match outcome {
+        Ok(Ok(applied)) => {
+            let hash = applied.map(|applied| applied.hash);
+            data(StatusCode::OK, &json!({ "result": "ok", "hash": hash }))
+        }
+        Ok(Err(error)) => data(StatusCode::UNPROCESSABLE_ENTITY, &refused(&error)),
+        Err(_panicked) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "gateway.internal",
+            "The reload failed.",
+        ),
+    }
+}
+
+fn refused(error: &ReloadError) -> Value {
+    let complaints = match error {
+        ReloadError::Config(failure) => {
+            crate::config::render::json(&failure.report, &failure.sources)
+        }
+        ReloadError::Compile { .. }
+        | ReloadError::Bind(_)
+        | ReloadError::Admin(_)
+        | ReloadError::AccessLog { .. } => json!([]),
+    };
+    json!({ "result": "failed", "error": error.to_string(), "rendered": error.render(), "complaints": complaints })
+}
+
+fn no_access(reason: NoAccess) -> Response<Vec<u8>> {
+    match reason {
+        NoAccess::Token => {
+            let mut answer = problem(
+                StatusCode::UNAUTHORIZED,
+                "admin.token",
+                "A valid token is needed here.",
+            );
+            answer.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                http::HeaderValue::from_static("Bearer"),
+            );
+            answer
+        }
+        NoAccess::ReadOnly => problem(
+            StatusCode::FORBIDDEN,
+            "admin.read-only",
+            "This token may not change anything.",
+        ),
+        NoAccess::Foreign => problem(
+            StatusCode::FORBIDDEN,
+            "admin.foreign",
+            "Ask by address, and not from a page of another site.",
+        ),
+    }
+}
+
+fn not_allowed(allow: &'static str) -> Response<Vec<u8>> {
+    let mut answer = problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "admin.method",
+        "Not with this method.",
+    );
+    answer
+        .headers_mut()
+        .insert(header::ALLOW, http::HeaderValue::from_static(allow));
+    answer
+}
+
+fn problem(status: StatusCode, code: &str, title: &str) -> Response<Vec<u8>> {
+    let value =
+        json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code });
+    text(status, "application/problem+json", value.to_string())
+}
+
+fn data(status: StatusCode, value: &Value) -> Response<Vec<u8>> {
+    text(status, "application/json", format!("{value:#}\n"))
+}
+
+fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Vec<u8>> {
+    let mut answer = Response::new(body.into_bytes());
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    headers.insert(
+        header::CACHE_CONTROL,
+        http::HeaderValue::from_static("no-store"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        http::HeaderValue::from_static("nosniff"),
+    );
+    let length = answer.body().len();
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, http::HeaderValue::from(length));
+    answer
+}
+
+/// Gauges that are read when somebody looks.
+pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<Source> {
+    let (of_connections, of_refused) = (listeners.clone(), shared.clone());
+    vec![
+        Source {
+            name: "gateway_connections",
+            help: "Open client connections by listener.",
+            kind: MetricType::GAUGE,
+            read: Box::new(move || {
+                let counts = of_connections.connections_by_listener().into_iter();
+                counts
+                    .map(|(name, count)| (vec![("listener", name)], float(count as u64)))
+                    .collect()
+            }),
+        },
+        Source {
+            name: "gateway_connections_refused_total",
+            help: "Connections closed unread because there were too many.",
+            kind: MetricType::COUNTER,
+            read: Box::new(move || {
+                let counts = of_refused.turned_away.read().into_iter();
+                counts
+                    .map(|(name, count)| (vec![("listener", name.to_string())], float(count)))
+                    .collect()
+            }),
+        },
+        Source {
+            name: "gateway_build_info",
+            help: "Always 1; the label is the version.",
+            kind: MetricType::GAUGE,
+            read: Box::new(|| vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)]),
+        },
+    ]
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the text format knows only floats; 2^53 is far away"
+)]
+fn float(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,66 @@
+//! The accept path: from a listening socket to a checked request in Pingora's hands.
+//!
+//! ```text
+//! Workers ─ one thread, one runtime, one app each
+//!    │            Listeners ─ what is open; prepare and commit at reload
+//!    └── accept ◀─────┘
+//!          └── http1: head → check → Conn → Pingora ─┐ next request
+//!                │     ▲──────────────────────────────┘
+//!                └── http2: by prior knowledge, Pingora's own loop
+//! ```
+//!
+//! Trusts nothing that a client sends. Promises the app requests whose heads every parser reads the same way, each within the
+//! listener's limits and deadlines, and a connection that shows neither bytes of the next request nor idle memory.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pingora::apps::HttpServerApp;
+
+pub use self::facts::{ConnFacts, Endpoint, ListenerFacts, facts, head_began};
+pub use self::listeners::{BindError, Listeners, Prepared};
+pub use self::refusal::HeadRefusal;
+pub use self::settings::{Address, H2Settings, HeadLimits, Settings};
+pub use self::workers::Workers;
+
+mod accept;
+mod census;
+pub mod check;
+mod conn;
+mod facts;
+pub mod framing;
+mod gate;
+mod head;
+mod http1;
+mod http2;
+mod listeners;
+mod live;
+mod refusal;
+mod settings;
+mod socket;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+/// What the rest of the gateway is to the accept path; one for each worker.
+pub trait Reception: Send + Sync + 'static {
+    /// The application that serves checked requests: Pingora's `HttpProxy`.
+    type App: HttpServerApp + Send + Sync + 'static;
+
+    /// The application.
+    fn app(&self) -> &Arc<Self::App>;
+
+    /// The whole HTTP/1.1 answer to a refused head, with `Connection: close`; logs and counts it. `head` is what arrived,
+    /// unchecked, never longer than the listener's limit and one read.
+    fn refuse(&self, conn: &ConnFacts, refusal: HeadRefusal, head: &[u8]) -> Bytes;
+
+    /// A connection was accepted.
+    fn opened(&self, conn: &ConnFacts);
+
+    /// It is gone.
+    fn closed(&self, conn: &ConnFacts);
+
+    /// A connection was closed unread because the listener or the server has as many as it may have.
+    fn turned_away(&self, listener: &ListenerFacts);
+}

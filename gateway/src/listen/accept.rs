@@ -1,0 +1,168 @@
+//! Accepts connections, one loop for each listener and worker.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pingora::server::ShutdownWatch;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use super::Reception;
+use super::census::{Census, Ticket};
+use super::conn::{Conn, Io};
+use super::facts::{ConnFacts, Endpoint};
+use super::gate::Gate;
+use super::http1;
+use super::live::Listener;
+use super::socket::Bound;
+
+/// How long to leave a full process alone; the waiting connections stay in the kernel's queue.
+const FULL_PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener as one worker serves it.
+pub(super) struct Post<R> {
+    pub(super) reception: Arc<R>,
+    pub(super) listener: Arc<Listener>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) watch: ShutdownWatch,
+    pub(super) census: Arc<Census>,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+/// Accepts until the gate closes, then once more what the kernel has accepted for us already: closing the socket would reset
+/// those connections.
+pub(super) async fn run<R: Reception>(bound: Bound, post: Arc<Post<R>>) -> io::Result<()> {
+    let socket = Socket::register(bound)?;
+    let mut closing = post.gate.watch();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = closing.wait_for(|closed| *closed) => break,
+            accepted = poll_fn(|cx| socket.poll_accept(cx)) => accepted,
+        };
+        match accepted {
+            Ok(accepted) => receive(accepted, &post),
+            Err(error) if concerns_one_client(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "Cannot accept connections for a moment");
+                tokio::time::sleep(FULL_PAUSE).await;
+            }
+        }
+    }
+    while let Poll::Ready(Ok(accepted)) = poll_fn(|cx| Poll::Ready(socket.poll_accept(cx))).await {
+        receive(accepted, &post);
+    }
+    Ok(())
+}
+
+/// The client went before it was accepted, or the network said so; everything else is about this process or machine.
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::HostUnreachable
+            | Kind::TimedOut
+    )
+}
+
+fn receive<R: Reception>(accepted: Accepted, post: &Arc<Post<R>>) {
+    let live = post.listener.live();
+    let max = live.settings.connections_max;
+    let Some(ticket) = post.census.admit(&post.listener.connections, max) else {
+        return post.reception.turned_away(&live.facts);
+    };
+    let (io, client, local) = accepted.introduce();
+    let (listener, gate) = (Arc::clone(&live.facts), Arc::clone(&post.gate));
+    let facts = ConnFacts {
+        listener,
+        client,
+        local,
+        tls: false,
+        gate,
+    };
+    let conn = Box::new(Conn::new(io, facts, live.settings.write_timeout));
+    tokio::spawn(attend(conn, Arc::clone(post), ticket));
+}
+
+async fn attend<R: Reception>(conn: Box<Conn>, post: Arc<Post<R>>, ticket: Ticket) {
+    let _visit = Visit::begin(&post, conn.facts().clone(), ticket);
+    http1::serve(conn, Arc::clone(&post)).await;
+}
+
+/// Tells that a connection is gone, however its future ends.
+struct Visit<R: Reception> {
+    post: Arc<Post<R>>,
+    facts: ConnFacts,
+    _ticket: Ticket,
+}
+
+impl<R: Reception> Visit<R> {
+    fn begin(post: &Arc<Post<R>>, facts: ConnFacts, ticket: Ticket) -> Self {
+        post.reception.opened(&facts);
+        Self {
+            post: Arc::clone(post),
+            facts,
+            _ticket: ticket,
+        }
+    }
+}
+
+impl<R: Reception> Drop for Visit<R> {
+    fn drop(&mut self) {
+        self.post.reception.closed(&self.facts);
+    }
+}
+
+impl Socket {
+    fn register(bound: Bound) -> io::Result<Self> {
+        match bound {
+            Bound::Tcp(socket) => TcpListener::from_std(socket).map(Self::Tcp),
+            Bound::Unix(socket) => UnixListener::from_std(socket).map(Self::Unix),
+        }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match self {
+            Self::Tcp(socket) => socket
+                .poll_accept(cx)
+                .map_ok(|(stream, client)| Accepted::Tcp(stream, client)),
+            Self::Unix(socket) => socket
+                .poll_accept(cx)
+                .map_ok(|(stream, _)| Accepted::Unix(stream)),
+        }
+    }
+}
+
+impl Accepted {
+    /// The connection, who it is, and whom it reached.
+    fn introduce(self) -> (Io, Endpoint, Endpoint) {
+        match self {
+            Self::Tcp(stream, client) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "A client's socket keeps its delay");
+                }
+                let local = stream.local_addr().map_or(Endpoint::Unix, Endpoint::Ip);
+                (Io::Tcp(stream), Endpoint::Ip(client), local)
+            }
+            Self::Unix(stream) => (Io::Unix(stream), Endpoint::Unix, Endpoint::Unix),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! One client connection as Pingora sees it: the socket, the end of the current message, and a lazy write buffer.
+//!
+//! Pingora takes any byte after a message for a broken client, so bytes of the next message are withheld (up to a cap) and
+//! only an end of stream shows through. What Pingora writes is gathered, so that head and body leave in one system call; it
+//! leaves on flush, before a read waits, and on shutdown. An idle connection owns no buffer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tokio::time::Sleep;
+
+use super::facts::ConnFacts;
+use super::framing::{Boundary, Framing};
+use super::live::Live;
+
+pub(crate) use self::socket::Io;
+
+mod closing;
+mod io_impl;
+mod reading;
+mod socket;
+mod writing;
+
+/// Bytes of later messages that a connection may hold while the current one is worked on.
+const EARLY_MAX: usize = 64 * 1024;
+
+/// A client connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    io: Io,
+    facts: ConnFacts,
+    /// Received and not yet handed on: the rest of this message, or the beginning of later ones.
+    early: BytesMut,
+    boundary: Boundary,
+    answer: Answer,
+    http2: bool,
+    ended: bool,
+    began: Instant,
+    /// Accepted from Pingora and not yet sent.
+    pending: BytesMut,
+    write_timeout: Duration,
+    /// Runs while the client takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+/// How far the answer to the current request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// No final status yet; whether a 101 would be one.
+    Awaited {
+        upgrade: bool,
+    },
+    Begun,
+}
+
+impl Conn {
+    pub(crate) fn new(io: Io, facts: ConnFacts, write_timeout: Duration) -> Self {
+        Self {
+            io,
+            facts,
+            early: BytesMut::new(),
+            boundary: Boundary::Done,
+            answer: Answer::Begun,
+            http2: false,
+            ended: false,
+            began: Instant::now(),
+            pending: BytesMut::new(),
+            write_timeout,
+            stall: None,
+        }
+    }
+
+    /// What is known about this connection.
+    pub(crate) fn facts(&self) -> &ConnFacts {
+        &self.facts
+    }
+
+    /// Follows the listener to its latest settings, which a reload may have changed since the last request.
+    pub(crate) fn adopt(&mut self, live: &Live) {
+        self.write_timeout = live.settings.write_timeout;
+        if !Arc::ptr_eq(&self.facts.listener, &live.facts) {
+            self.facts.listener = Arc::clone(&live.facts);
+        }
+    }
+
+    /// When the first byte of the current head arrived.
+    pub(crate) fn head_began(&self) -> Instant {
+        self.began
+    }
+
+    pub(crate) fn note_head_began(&mut self) {
+        self.began = Instant::now();
+    }
+
+    /// From here on the bytes after a head belong to a message that is framed like this.
+    pub(crate) fn begin_message(&mut self, framing: Framing, upgrade: bool) {
+        self.boundary = Boundary::of(framing);
+        self.answer = Answer::Awaited { upgrade };
+    }
+
+    /// Whether the next thing on this connection can be another request.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        matches!(self.boundary, Boundary::Done) && !(self.ended && self.early.is_empty())
+    }
+
+    /// Whether everything that Pingora wrote was sent.
+    pub(crate) fn pending_is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// From here on this is HTTP/2: no messages to follow, and what is written is already gathered.
+    pub(crate) fn turn_http2(&mut self) {
+        self.http2 = true;
+        self.boundary = Boundary::Raw;
+    }
+}

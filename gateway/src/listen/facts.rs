@@ -1,0 +1,70 @@
+//! What is known about a connection, for everyone who meets its requests.
+//!
+//! On HTTP/1 the facts ride in our `Conn` beneath Pingora's session, on HTTP/2 (where the session is only a stream) in the
+//! digest that all streams of a connection share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pingora::protocols::http::ServerSession;
+
+use super::conn::Conn;
+use super::gate::Gate;
+
+/// Which listener a connection came by.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ListenerFacts {
+    /// The name from the configuration.
+    pub name: Arc<str>,
+    /// Its place in the list of listeners that was last committed.
+    pub index: u32,
+}
+
+/// One end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An internet address and port.
+    Ip(SocketAddr),
+    /// A unix socket: the peer is on this machine and has no address.
+    Unix,
+}
+
+/// What is known about a connection.
+#[derive(Debug, Clone)]
+pub struct ConnFacts {
+    /// The listener it came by.
+    pub listener: Arc<ListenerFacts>,
+    /// Who connected; not yet the client where a trusted proxy stands between.
+    pub client: Endpoint,
+    /// The address that the client reached.
+    pub local: Endpoint,
+    /// Whether it is encrypted.
+    pub tls: bool,
+    pub(crate) gate: Arc<Gate>,
+}
+
+impl ConnFacts {
+    /// Whether the listener is going: the answer to the current request must be the last one on this connection.
+    pub fn draining(&self) -> bool {
+        self.gate.is_closed()
+    }
+}
+
+/// The facts of the connection beneath this session; `None` for sessions that our listeners did not make.
+pub fn facts(session: &ServerSession) -> Option<&ConnFacts> {
+    if let Some(conn) = conn(session) {
+        return Some(conn.facts());
+    }
+    let digest = session.digest()?.proxy_digest.as_ref()?;
+    digest.user_data.as_ref()?.downcast_ref()
+}
+
+/// When the first byte of the current request's head arrived; HTTP/1 only.
+pub fn head_began(session: &ServerSession) -> Option<Instant> {
+    conn(session).map(Conn::head_began)
+}
+
+fn conn(session: &ServerSession) -> Option<&Conn> {
+    session.stream()?.as_any().downcast_ref()
+}

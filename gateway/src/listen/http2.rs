@@ -1,0 +1,67 @@
+//! HTTP/2 by prior knowledge: recognised by us, spoken by Pingora, whose budget for malformed streams is private.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::server::ShutdownWatch;
+
+use super::Reception;
+use super::accept::Post;
+use super::conn::Conn;
+use super::settings::H2Settings;
+
+/// The shared app with the limits of one listener.
+struct Limited<A> {
+    app: Arc<A>,
+    h2: H2Settings,
+    options: HttpServerOptions,
+}
+
+/// Serves a connection whose preface has arrived until it ends.
+pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>) {
+    let limited = limit(&mut conn, &post);
+    limited.process_new(conn, &post.watch).await;
+}
+
+fn limit<R: Reception>(conn: &mut Conn, post: &Post<R>) -> Arc<Limited<R::App>> {
+    let live = post.listener.live();
+    conn.adopt(&live);
+    conn.turn_http2();
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(live.settings.idle_timeout);
+    let app = Arc::clone(post.reception.app());
+    Arc::new(Limited {
+        app,
+        h2: live.settings.h2.clone(),
+        options,
+    })
+}
+
+#[async_trait]
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Limited<A> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        self.app.process_new_http(session, shutdown).await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        // Anything but this start would lose Pingora's guards.
+        let mut options = default_h2_options();
+        options
+            .max_concurrent_streams(self.h2.streams_max)
+            .max_header_list_size(self.h2.header_list_max)
+            .initial_window_size(self.h2.stream_window)
+            .initial_connection_window_size(self.h2.connection_window);
+        Some(options)
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}

@@ -1,0 +1,78 @@
+//! One open listener: its socket's identity, the settings in force, and the gates behind which its connections stand.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::facts::ListenerFacts;
+use super::gate::Gate;
+use super::settings::Settings;
+
+/// Settings in force, with the facts that connections show. Swapped as one at reload.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) settings: Settings,
+    pub(crate) facts: Arc<ListenerFacts>,
+}
+
+impl Live {
+    pub(crate) fn new(settings: Settings, index: u32) -> Arc<Self> {
+        let settings = settings.bounded();
+        let facts = Arc::new(ListenerFacts {
+            name: settings.name.as_str().into(),
+            index,
+        });
+        Arc::new(Self { settings, facts })
+    }
+}
+
+/// An open listener, shared by all workers.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    live: ArcSwap<Live>,
+    gates: Mutex<Vec<Arc<Gate>>>,
+    pub(crate) connections: Arc<AtomicUsize>,
+}
+
+impl Listener {
+    pub(crate) fn new(live: Arc<Live>) -> Arc<Self> {
+        let (live, gates) = (ArcSwap::new(live), Mutex::default());
+        Arc::new(Self {
+            live,
+            gates,
+            connections: Arc::default(),
+        })
+    }
+
+    /// What is in force now. Look again after every wait; the guard costs no shared counter.
+    pub(crate) fn live(&self) -> Guard<Arc<Live>> {
+        self.live.load()
+    }
+
+    pub(crate) fn change(&self, live: Arc<Live>) {
+        self.live.store(live);
+    }
+
+    /// A gate for the connections of one more worker.
+    pub(crate) fn add_gate(&self) -> Arc<Gate> {
+        let gate = Gate::open();
+        self.gates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&gate));
+        gate
+    }
+
+    /// Stops accepting and lets every connection finish.
+    pub(crate) fn drain(&self) {
+        for gate in self
+            .gates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            gate.close();
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What operators see: metrics with their names and handles, and the access log.
+
+pub mod access_log;
+pub mod collect;
+pub mod histogram;
+pub mod log;
+pub mod metrics;
+pub mod status;

@@ -1,0 +1,239 @@
+//! One line of the access log. The fields and their order are part of the documentation: change both together.
+//!
+//! Everything that a client, an upstream or a route's name can hold is escaped, so nobody forges a line.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use super::clock;
+
+/// What is known about a request at its end.
+pub struct Line<'a> {
+    /// When it ended.
+    pub time: SystemTime,
+    /// Its id.
+    pub request_id: &'a str,
+    /// The client behind trusted proxies.
+    pub client: Option<IpAddr>,
+    /// Name of the listener.
+    pub listener: &'a str,
+    /// Method; empty when the request line could not be read.
+    pub method: &'a str,
+    /// Host in lower case; empty when there was none.
+    pub host: &'a str,
+    /// The path as received.
+    pub path: &'a [u8],
+    /// The query, where the configuration wants it.
+    pub query: Option<&'a [u8]>,
+    /// `HTTP/1.1`, `HTTP/2` …
+    pub protocol: &'a str,
+    /// Name of the route.
+    pub route: Option<&'a str>,
+    /// Status of the answer; 499 when the client went away before any.
+    pub status: u16,
+    /// Which refusal or failure it was.
+    pub code: Option<&'a str>,
+    /// Refusals that a policy in shadow would have made.
+    pub shadowed: &'a [&'static str],
+    /// Name of the upstream.
+    pub upstream: Option<&'a str>,
+    /// Address of the target of the last attempt.
+    pub target: Option<&'a str>,
+    /// Attempts at targets.
+    pub attempts: u32,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+    /// From the first byte of the request to the last of the answer.
+    pub total: Duration,
+    /// Of it, from picking a target to the last byte of its response.
+    pub upstream_time: Option<Duration>,
+    /// Of it, our own share.
+    pub hop: Duration,
+}
+
+impl Line<'_> {
+    /// Appends the line with its end.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"time\":\"");
+        clock::write(self.time, out);
+        out.push(b'"');
+        text(out, "request_id", self.request_id.as_bytes());
+        self.client(out);
+        text(out, "listener", self.listener.as_bytes());
+        text(out, "method", self.method.as_bytes());
+        text(out, "host", self.host.as_bytes());
+        text(out, "path", self.path);
+        optional(out, "query", self.query);
+        text(out, "protocol", self.protocol.as_bytes());
+        optional(out, "route", self.route.map(str::as_bytes));
+        number(out, "status", u64::from(self.status));
+        optional(out, "code", self.code.map(str::as_bytes));
+        self.shadowed(out);
+        optional(out, "upstream", self.upstream.map(str::as_bytes));
+        optional(out, "target", self.target.map(str::as_bytes));
+        number(out, "attempts", u64::from(self.attempts));
+        number(out, "bytes_in", self.bytes_in);
+        number(out, "bytes_out", self.bytes_out);
+        millis(out, "total_ms", self.total);
+        if let Some(time) = self.upstream_time {
+            millis(out, "upstream_ms", time);
+        }
+        millis(out, "hop_ms", self.hop);
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn client(&self, out: &mut Vec<u8>) {
+        use std::io::Write;
+        key(out, "client");
+        let written = match self.client {
+            Some(address) => write!(out, "\"{address}\""),
+            None => out.write_all(b"null"),
+        };
+        // Writing to a vector cannot fail.
+        debug_assert!(written.is_ok());
+    }
+
+    fn shadowed(&self, out: &mut Vec<u8>) {
+        if self.shadowed.is_empty() {
+            return;
+        }
+        key(out, "shadowed");
+        for (index, code) in self.shadowed.iter().enumerate() {
+            out.push(if index == 0 { b'[' } else { b',' });
+            string(out, code.as_bytes());
+        }
+        out.push(b']');
+    }
+}
+
+fn key(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn text(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    key(out, name);
+    string(out, value);
+}
+
+fn optional(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+    if let Some(value) = value {
+        text(out, name, value);
+    }
+}
+
+fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+    key(out, name);
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Milliseconds with three decimals.
+fn millis(out: &mut Vec<u8>, name: &str, value: Duration) {
+    let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+    number(out, name, micros / 1_000);
+    out.push(b'.');
+    let rest = micros % 1_000;
+    out.extend_from_slice(if rest < 10 {
+        b"00"
+    } else if rest < 100 {
+        b"0"
+    } else {
+        b""
+    });
+    out.extend_from_slice(itoa::Buffer::new().format(rest).as_bytes());
+}
+
+/// A JSON string. Bytes that are not UTF-8 become U+FFFD.
+fn string(out: &mut Vec<u8>, value: &[u8]) {
+    out.push(b'"');
+    if value
+        .iter()
+        .all(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\'))
+    {
+        out.extend_from_slice(value);
+    } else {
+        escaped(out, &String::from_utf8_lossy(value));
+    }
+    out.push(b'"');
+}
+
+fn escaped(out: &mut Vec<u8>, value: &str) {
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', if c == '"' { b'"' } else { b'\\' }]),
+            // Control characters, and the two line ends that JSON allows but line-based readers may split at.
+            '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+            }
+            _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line<'a>() -> Line<'a> {
+        Line {
+            time: SystemTime::UNIX_EPOCH,
+            request_id: "abc",
+            client: Some("192.0.2.1".parse().unwrap()),
+            listener: "public",
+            method: "GET",
+            host: "api.example.com",
+            path: b"/orders/7",
+            query: None,
+            protocol: "HTTP/1.1",
+            route: Some("orders"),
+            status: 200,
+            code: None,
+            shadowed: &[],
+            upstream: Some("orders"),
+            target: Some("10.0.0.1:9000"),
+            attempts: 1,
+            bytes_in: 0,
+            bytes_out: 120,
+            total: Duration::from_micros(1_234),
+            upstream_time: Some(Duration::from_micros(1_200)),
+            hop: Duration::from_micros(34),
+        }
+    }
+
+    fn written(line: &Line<'_>) -> serde_json::Value {
+        let mut out = Vec::new();
+        line.write_to(&mut out);
+        assert_eq!(
+            out.iter().filter(|byte| **byte == b'\n').count(),
+            1,
+            "exactly one line"
+        );
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn writes_json() {
+        let value = written(&line());
+        assert_eq!(value["client"], "192.0.2.1");
+        assert_eq!(value["total_ms"], 1.234);
+        assert_eq!(value["hop_ms"], 0.034);
+        assert!(value.get("code").is_none());
+    }
+
+    #[test]
+    fn nothing_forges_a_line() {
+        let hostile = b"/\"},\r\n{\"status\":\x00\xff\xe2\x80\xa8\\";
+        let value = written(&Line {
+            path: hostile,
+            client: None,
+            shadowed: &["a.b"],
+            ..line()
+        });
+        assert_eq!(value["path"], String::from_utf8_lossy(hostile).into_owned());
+        assert_eq!(value["status"], 200);
+        assert_eq!(value["shadowed"][0], "a.b");
+    }
+}

@@ -1,0 +1,199 @@
+//! Names and handles of all metrics.
+//!
+//! Handles are resolved at reload and kept in the snapshot: a request only adds. They outlive reloads by name, so a
+//! counter never falls. Label values come from the configuration or from closed lists, never from a request.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use plugins::contract::flow::Refusal;
+
+use super::histogram::{HOP, Histogram, REQUEST};
+use super::status::StatusCounters;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one.
+    pub fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its value.
+    pub fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Metrics of one route.
+#[derive(Debug)]
+pub struct RouteMetrics {
+    pub(super) requests: StatusCounters,
+    pub(super) seconds: Histogram,
+    pub(super) hop: Histogram,
+    /// In the order of `plugins::chain::refusals`.
+    pub(super) refusals: Vec<RefusalCounters>,
+}
+
+/// How often one kind of refusal was made.
+#[derive(Debug)]
+pub struct RefusalCounters {
+    pub(super) refusal: &'static Refusal,
+    pub(super) enforced: Counter,
+    pub(super) shadowed: Counter,
+}
+
+/// How an attempt at a target ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptResult {
+    /// A response head arrived.
+    Answered,
+    /// No connection could be made.
+    ConnectFailed,
+    /// The connection broke or spoke wrongly before the head arrived.
+    Broken,
+    /// It took too long.
+    TimedOut,
+}
+
+impl AttemptResult {
+    pub(super) const ALL: [(Self, &'static str); 4] = [
+        (Self::Answered, "answered"),
+        (Self::ConnectFailed, "connect-failed"),
+        (Self::Broken, "broken"),
+        (Self::TimedOut, "timed-out"),
+    ];
+}
+
+/// Metrics of one target.
+#[derive(Debug, Default)]
+pub struct TargetMetrics([Counter; 4]);
+
+/// Everything that `/metrics` shows of the data path.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    pub(super) routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
+    pub(super) upstream_seconds: Mutex<BTreeMap<(Arc<str>, Arc<str>), Arc<Histogram>>>,
+    pub(super) targets: Mutex<BTreeMap<(Arc<str>, Arc<str>), Arc<TargetMetrics>>>,
+    /// Requests that no route took, by status.
+    pub unrouted: StatusCounters,
+    /// Reloads that were applied.
+    pub reloads_applied: Counter,
+    /// Reloads that were refused; the old configuration kept serving.
+    pub reloads_refused: Counter,
+    /// Access-log lines that found the buffer full.
+    pub access_log_dropped: Counter,
+}
+
+impl RouteMetrics {
+    fn new() -> Self {
+        let counters = |refusal| RefusalCounters {
+            refusal,
+            enforced: Counter::default(),
+            shadowed: Counter::default(),
+        };
+        Self {
+            requests: StatusCounters::default(),
+            seconds: Histogram::new(REQUEST),
+            hop: Histogram::new(HOP),
+            refusals: plugins::chain::refusals().map(counters).collect(),
+        }
+    }
+
+    /// Counts a finished request.
+    pub fn finished(&self, status: u16, total: std::time::Duration, hop: std::time::Duration) {
+        self.requests.count(status);
+        self.seconds.observe(total);
+        self.hop.observe(hop);
+    }
+
+    /// Counts a refusal of a plugin, or what would have been one.
+    pub fn refused(&self, refusal: &'static Refusal, shadowed: bool) {
+        if let Some(found) = self
+            .refusals
+            .iter()
+            .find(|counters| std::ptr::eq(counters.refusal, refusal))
+        {
+            if shadowed {
+                &found.shadowed
+            } else {
+                &found.enforced
+            }
+            .add_one();
+        }
+    }
+}
+
+impl TargetMetrics {
+    /// Counts an attempt.
+    pub fn attempted(&self, result: AttemptResult) {
+        if let Some((counter, _)) = self.read_pairs().find(|(_, (of, _))| *of == result) {
+            counter.add_one();
+        }
+    }
+
+    pub(super) fn read_pairs(
+        &self,
+    ) -> impl Iterator<Item = (&Counter, (AttemptResult, &'static str))> {
+        self.0.iter().zip(AttemptResult::ALL)
+    }
+}
+
+impl Metrics {
+    /// The handle of a route, the same across reloads.
+    pub fn route(&self, name: &Arc<str>) -> Arc<RouteMetrics> {
+        lock(&self.routes)
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(RouteMetrics::new()))
+            .clone()
+    }
+
+    /// The handle for the time that a route spends with an upstream.
+    pub fn upstream_seconds(&self, route: &Arc<str>, upstream: &Arc<str>) -> Arc<Histogram> {
+        let key = (route.clone(), upstream.clone());
+        lock(&self.upstream_seconds)
+            .entry(key)
+            .or_insert_with(|| Arc::new(Histogram::new(REQUEST)))
+            .clone()
+    }
+
+    /// The handle of a target.
+    pub fn target(&self, upstream: &Arc<str>, target: &Arc<str>) -> Arc<TargetMetrics> {
+        lock(&self.targets)
+            .entry((upstream.clone(), target.clone()))
+            .or_default()
+            .clone()
+    }
+
+    /// Forgets handles that no snapshot holds any more, so that renamed routes do not pile up.
+    pub fn forget_unused(&self) {
+        lock(&self.routes).retain(|_, handle| Arc::strong_count(handle) > 1);
+        lock(&self.upstream_seconds).retain(|_, handle| Arc::strong_count(handle) > 1);
+        lock(&self.targets).retain(|_, handle| Arc::strong_count(handle) > 1);
+    }
+}
+
+/// Locks; a panic elsewhere while it was held leaves plain counters, which stay good.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_outlives_a_reload_and_not_its_last_user() {
+        let metrics = Metrics::default();
+        let name: Arc<str> = "orders".into();
+        let first = metrics.route(&name);
+        metrics.forget_unused();
+        assert!(Arc::ptr_eq(&first, &metrics.route(&name)));
+        drop(first);
+        metrics.forget_unused();
+        assert!(lock(&metrics.routes).is_empty());
+    }
+}

@@ -1,0 +1,170 @@
+//! Pingora's hooks as a table of contents: each says which file does the work.
+
+pub mod client_addr;
+mod ctx;
+pub mod failure;
+mod finish;
+mod forward;
+pub mod headers;
+mod reception;
+pub mod reply;
+mod request;
+mod request_id;
+mod response;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
+use pingora::proxy::{FailToProxy, ProxyWarnLogContext};
+
+use crate::observe::access_log::AccessLog;
+use crate::observe::metrics::Metrics;
+use crate::runtime::Live;
+use ctx::Ctx;
+
+pub use reception::{Front, TurnedAway, answer as reception_answer};
+
+/// What all workers share.
+pub struct Shared {
+    /// The snapshot that new requests get.
+    pub live: Live,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// One line a request.
+    pub access_log: AccessLog,
+    /// Connections closed unread.
+    pub turned_away: TurnedAway,
+}
+
+/// The gateway as one worker runs it.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    worker: usize,
+}
+
+impl Gateway {
+    /// For one worker, counted from 0.
+    pub fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        Self { shared, worker }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::new(self.shared.live.snapshot())
+    }
+
+    /// None: Pingora's compression would be built for every request.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        request::identify(session, ctx);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        match request::admit(session, ctx).await {
+            None => Ok(false),
+            Some(reply) => reply::send(session, ctx, &reply).await.map(|()| true),
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        forward::pick(session, ctx)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Ctx,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        forward::not_connected(ctx, error)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        forward::prepare(session, head, ctx)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        forward::body(session, body, end, ctx)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        response::head(session, head, ctx)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        response::body(body, end, ctx).map(|()| None)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Ctx,
+        reused: bool,
+    ) -> Box<Error> {
+        forward::broke(session, ctx, error, reused)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
+        failure::answer(session, error, ctx).await
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Ctx) {
+        finish::record(&self.shared, self.worker, session, ctx);
+    }
+
+    /// The access log is the record of a failed request; `failure` writes the line for operators.
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Ctx,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}

@@ -1,0 +1,173 @@
+//! What the gateway remembers of one request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use pingora::http::RequestHeader;
+use plugins::chain::Memory;
+use plugins::contract::flow::Reply;
+use plugins::contract::view::RequestBody;
+
+use crate::decide::{Identified, host};
+use crate::routing::Captures;
+use crate::runtime::action::{Action, Arm};
+use crate::runtime::route::Route;
+use crate::runtime::{Listener, Snapshot};
+use crate::upstream::Target;
+
+/// One request.
+pub struct Ctx {
+    /// The snapshot it started with; a reload does not change it.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// What it is.
+    pub(super) seen: Seen,
+    /// What the policies remember of it.
+    pub(super) memory: Memory,
+    /// How far it got.
+    pub(super) progress: Progress,
+}
+
+/// What a request is, found once before any policy is asked.
+pub(super) struct Seen {
+    pub(super) started: Instant,
+    pub(super) listener: Option<usize>,
+    pub(super) route: Option<usize>,
+    pub(super) client: Option<IpAddr>,
+    /// The address of the connection's other end.
+    pub(super) peer: Option<IpAddr>,
+    /// Whether that end is a trusted proxy.
+    pub(super) trusted: bool,
+    pub(super) secure: bool,
+    pub(super) draining: bool,
+    pub(super) id: HeaderValue,
+    /// The path in normal form, where it is not as received.
+    pub(super) path: Option<Box<str>>,
+    pub(super) captures: Captures,
+    pub(super) body: RequestBody,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// How far a request got.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The answer that was decided before it could be sent.
+    pub(super) reply: Option<Box<Reply>>,
+    pub(super) arm: Option<usize>,
+    pub(super) target: Option<Arc<Target>>,
+    pub(super) attempts: u32,
+    /// When the current attempt was begun.
+    pub(super) picked: Option<Instant>,
+    /// From picking to the last byte, of all attempts together.
+    pub(super) upstream_time: Duration,
+    /// Refusal or failure that was answered.
+    pub(super) code: Option<&'static str>,
+    pub(super) status: Option<u16>,
+    pub(super) shadowed: Vec<&'static str>,
+}
+
+impl Ctx {
+    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            seen: Seen::new(),
+            memory: Memory::default(),
+            progress: Progress::default(),
+        }
+    }
+
+    pub(super) fn listener(&self) -> Option<&Listener> {
+        self.snapshot.listeners.get(self.seen.listener?)
+    }
+
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.snapshot.routes.get(self.seen.route?)
+    }
+
+    pub(super) fn arm(&self) -> Option<&Arm> {
+        match &self.route()?.action {
+            Action::Forward(forward) => forward.arms.get(self.progress.arm?),
+            Action::Redirect { .. } | Action::Respond { .. } => None,
+        }
+    }
+
+    /// Ends the time of the current attempt.
+    pub(super) fn attempt_over(&mut self) {
+        if let Some(picked) = self.progress.picked.take() {
+            self.progress.upstream_time += picked.elapsed();
+        }
+    }
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            listener: None,
+            route: None,
+            client: None,
+            peer: None,
+            trusted: false,
+            secure: false,
+            draining: false,
+            id: HeaderValue::from_static(""),
+            path: None,
+            captures: Captures::default(),
+            body: RequestBody::None,
+            deadline: None,
+        }
+    }
+
+    /// Calls a function with what the policies may see.
+    pub(super) fn identified<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        parts: &'a Parts<'a>,
+    ) -> Identified<'a> {
+        let listener = self
+            .listener
+            .and_then(|index| snapshot.listeners.get(index));
+        let route = self.route.and_then(|index| snapshot.routes.get(index));
+        Identified {
+            listener: listener.map_or("", |listener| &*listener.name),
+            route: route.map_or("", |route| &*route.name),
+            client: self.client,
+            secure: self.secure,
+            body: self.body,
+            host: &parts.host,
+            path: self.path.as_deref().unwrap_or(parts.path),
+            captures: &self.captures,
+        }
+    }
+}
+
+/// The pieces of a request's target.
+pub(super) struct Parts<'a> {
+    /// Host in lower case, without port.
+    pub(super) host: std::borrow::Cow<'a, str>,
+    /// Path as received.
+    pub(super) path: &'a str,
+    /// Query as received, without `?`.
+    pub(super) query: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(head: &'a RequestHeader) -> Self {
+        // The head reader has refused every byte outside ASCII; HTTP/2 is checked by its own library. What is no text
+        // all the same is an empty path, which no route matches with a `path.not-absolute`.
+        let target = std::str::from_utf8(head.raw_path()).unwrap_or("\u{fffd}");
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        Self {
+            host: host::of(&head.uri, &head.headers),
+            path,
+            query,
+        }
+    }
+}
+
+// It is moved into Pingora's future: what grows it costs every request.
+const _: () = assert!(size_of::<Ctx>() <= 1024);

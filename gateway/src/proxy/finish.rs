@@ -1,0 +1,108 @@
+//! The end of a request: metrics, the access-log line, and the policies' last hook. Runs exactly once.
+
+use std::time::{Duration, SystemTime};
+
+use http::Version;
+use pingora::prelude::Session;
+use plugins::contract::plugin::Done;
+
+use super::Shared;
+use super::ctx::{Ctx, Parts};
+use crate::config::model::{AccessLogConfig, AccessLogPath};
+use crate::observe::access_log::line::Line;
+
+/// Records a request.
+pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mut Ctx) {
+    ctx.attempt_over();
+    let total = ctx.seen.started.elapsed();
+    let hop = total.saturating_sub(ctx.progress.upstream_time);
+    let status = status(session, ctx);
+    match ctx.route() {
+        None => shared.metrics.unrouted.count(status),
+        Some(route) => {
+            route.metrics.finished(status, total, hop);
+            if let Some(arm) = ctx.arm().filter(|_| ctx.progress.attempts > 0) {
+                arm.seconds.observe(ctx.progress.upstream_time);
+            }
+            route.chain.on_done(
+                &Done {
+                    status: ctx.progress.status,
+                    total,
+                },
+                &ctx.memory,
+            );
+        }
+    }
+    let config = &ctx.snapshot.loaded.config.access_log;
+    if wanted(config, status) {
+        log(
+            shared,
+            worker,
+            session,
+            ctx,
+            &Ended {
+                status,
+                total,
+                hop,
+                query: config.query,
+            },
+        );
+    }
+}
+
+struct Ended {
+    status: u16,
+    total: Duration,
+    hop: Duration,
+    query: bool,
+}
+
+/// What was sent; 499 when the client went away before anything was.
+fn status(session: &Session, ctx: &Ctx) -> u16 {
+    let sent = session.response_written().map(|head| head.status.as_u16());
+    sent.or(ctx.progress.status).unwrap_or(499)
+}
+
+fn wanted(config: &AccessLogConfig, status: u16) -> bool {
+    config.path != AccessLogPath::Off
+        && (config.sample >= 1.0 || status >= 400 || rand::random::<f64>() < config.sample)
+}
+
+fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &Ended) {
+    let head = session.req_header();
+    let parts = Parts::of(head);
+    let progress = &ctx.progress;
+    let target = progress.target.as_ref().map(|target| &*target.address);
+    let line = Line {
+        time: SystemTime::now(),
+        request_id: ctx.seen.id.to_str().unwrap_or_default(),
+        client: ctx.seen.client,
+        listener: ctx.listener().map_or("", |listener| &*listener.name),
+        method: head.method.as_str(),
+        host: &parts.host,
+        path: parts.path.as_bytes(),
+        query: parts.query.filter(|_| ended.query).map(str::as_bytes),
+        protocol: protocol(head.version),
+        route: ctx.route().map(|route| &*route.name),
+        status: ended.status,
+        code: progress.code,
+        shadowed: &progress.shadowed,
+        upstream: ctx.arm().map(|arm| &*arm.upstream.config.name),
+        target,
+        attempts: progress.attempts,
+        bytes_in: session.body_bytes_read() as u64,
+        bytes_out: session.body_bytes_sent() as u64,
+        total: ended.total,
+        upstream_time: target.map(|_| progress.upstream_time),
+        hop: ended.hop,
+    };
+    shared.access_log.write(worker, &line);
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

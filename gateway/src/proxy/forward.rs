@@ -1,0 +1,186 @@
+//! From a request that may pass to a target: pick, prepare head and body, account for every attempt.
+
+use bytes::Bytes;
+use pingora::http::RequestHeader;
+use pingora::prelude::{Error, HttpPeer, Result, Session};
+use pingora::{ErrorSource, ErrorType};
+use plugins::contract::flow::Flow;
+use plugins::contract::plugin::BodyChunk;
+use std::time::{Duration, Instant};
+
+use super::ctx::{Ctx, Parts};
+use super::request::{Count, remaining};
+use super::{failure, headers};
+use crate::observe::metrics::AttemptResult;
+use crate::runtime::route::Route;
+
+/// Chooses the target of the next attempt.
+pub(super) fn pick(_session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    let left = remaining(ctx.seen.deadline).ok_or_else(|| failed(failure::DEADLINE))?;
+    let arm = ctx.arm().ok_or_else(|| failed(failure::NO_TARGET))?;
+    let mut pick = arm
+        .upstream
+        .pick()
+        .ok_or_else(|| failed(failure::NO_TARGET))?;
+    within(&mut pick.peer, left);
+    ctx.progress.attempts += 1;
+    ctx.progress.target = Some(pick.target);
+    ctx.progress.picked = Some(Instant::now());
+    Ok(pick.peer)
+}
+
+/// No single wait may outlast the request's own deadline.
+fn within(peer: &mut HttpPeer, left: Duration) {
+    let options = &mut peer.options;
+    for timeout in [
+        &mut options.connection_timeout,
+        &mut options.total_connection_timeout,
+        &mut options.read_timeout,
+        &mut options.write_timeout,
+    ] {
+        *timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
+    }
+}
+
+fn failed(kind: ErrorType) -> Box<Error> {
+    Error::new_in(kind)
+}
+
+/// No connection came about.
+pub(super) fn not_connected(ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
+    let result = match error.etype() {
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => AttemptResult::TimedOut,
+        _ => AttemptResult::ConnectFailed,
+    };
+    over(ctx, result);
+    error.set_retry(false);
+    error
+}
+
+/// The attempt failed after the connection was there. Only a connection from the pool that the target had closed
+/// meanwhile is worth another try, and only if the request may safely be sent twice.
+pub(super) fn broke(
+    session: &Session,
+    ctx: &mut Ctx,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    if *error.esource() != ErrorSource::Downstream && ctx.progress.status.is_none() {
+        let timed_out = matches!(
+            error.etype(),
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout
+        );
+        over(
+            ctx,
+            if timed_out {
+                AttemptResult::TimedOut
+            } else {
+                AttemptResult::Broken
+            },
+        );
+    }
+    let repeatable =
+        session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+    if repeatable && ctx.progress.reply.is_none() && ctx.progress.status.is_none() {
+        error.retry.decide_reuse(reused);
+    } else {
+        error.set_retry(false);
+    }
+    error
+}
+
+fn over(ctx: &mut Ctx, result: AttemptResult) {
+    ctx.attempt_over();
+    if let Some(target) = &ctx.progress.target {
+        target.metrics.attempted(result);
+    }
+}
+
+/// Prepares the head of one attempt; `head` is a fresh copy of the client's.
+pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        progress,
+    } = ctx;
+    let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) else {
+        return Err(failed(ErrorType::InternalError));
+    };
+    let original = session.req_header();
+    let parts = Parts::of(original);
+    let identified = seen.identified(snapshot, &parts);
+    let view = identified.view(&original.method, parts.query, &original.headers);
+    let hop = headers::Hop {
+        view: &view,
+        id: &seen.id,
+        peer: seen.peer,
+        trusted: seen.trusted,
+        version: original.version,
+        target: progress
+            .target
+            .as_ref()
+            .map_or("", |target| &*target.address),
+    };
+    let Some(upstream) = arm_config(route, progress.arm) else {
+        return Err(failed(failure::NO_TARGET));
+    };
+    if let Err(error) = headers::prepare(head, &hop, route, upstream, seen.path.is_some()) {
+        return Err(refuse(progress, error));
+    }
+    route.chain.on_upstream_request(&view, head, memory);
+    Ok(())
+}
+
+fn arm_config(route: &Route, arm: Option<usize>) -> Option<&crate::config::model::UpstreamConfig> {
+    match &route.action {
+        crate::runtime::action::Action::Forward(forward) => {
+            Some(&forward.arms.get(arm?)?.upstream.config)
+        }
+        crate::runtime::action::Action::Redirect { .. }
+        | crate::runtime::action::Action::Respond { .. } => None,
+    }
+}
+
+fn refuse(progress: &mut super::ctx::Progress, error: headers::Unfit) -> Box<Error> {
+    match error {
+        headers::Unfit::Value(error) => {
+            progress.reply = Some(crate::decide::refusals::value(error));
+            failed(failure::REFUSED)
+        }
+        headers::Unfit::Pingora(error) => error,
+    }
+}
+
+/// Shows a piece of the request's body to the policies.
+pub(super) fn body(
+    _session: &Session,
+    bytes: &mut Option<Bytes>,
+    end: bool,
+    ctx: &mut Ctx,
+) -> Result<()> {
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        progress,
+    } = ctx;
+    let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) else {
+        return Ok(());
+    };
+    if bytes.is_some() && remaining(seen.deadline).is_none() {
+        return Err(failed(failure::DEADLINE));
+    }
+    let mut chunk = BodyChunk { bytes, end };
+    let mut count = Count {
+        metrics: &route.metrics,
+        shadowed: &mut progress.shadowed,
+    };
+    match route.chain.on_request_body(&mut chunk, memory, &mut count) {
+        Flow::Continue => Ok(()),
+        Flow::Reply(reply) => {
+            progress.reply = Some(reply);
+            Err(failed(failure::REFUSED))
+        }
+    }
+}

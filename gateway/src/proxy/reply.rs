@@ -1,0 +1,119 @@
+//! The only writer of the gateway's own answers. It has two sinks: Pingora's session, and plain bytes for a connection
+//! whose request head was refused before any session was made.
+//!
+//! Problem answers follow RFC 9457. They hold a stable code and the request's id, and nothing of the inside.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Result, Session};
+use plugins::contract::flow::{Refusal, Reply, ReplyBody};
+use plugins::contract::view::RequestBody;
+
+use super::ctx::Ctx;
+use super::response;
+
+/// A request body of at most this many bytes is read to its end, so that the connection can go on.
+const DRAIN_MAX: u64 = 64 << 10;
+
+/// Sends an answer; the response hooks of the route's policies run on it.
+pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) -> Result<()> {
+    ctx.progress.code = reply.refusal.map(|refusal| refusal.code);
+    let (body, kind) = content(reply, ctx.seen.id.to_str().unwrap_or_default());
+    let mut head = ResponseHeader::build(reply.status, Some(8 + reply.headers.len()))?;
+    for (name, value) in &reply.headers {
+        head.append_header(name.clone(), value.clone())?;
+    }
+    if let Some(kind) = kind {
+        head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(kind))?;
+        head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    }
+    if has_length(reply.status) {
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    }
+    response::finish_head(session, &mut head, ctx, true)?;
+    keep_usable(session, ctx.seen.body);
+    let bodiless =
+        body.is_empty() || session.req_header().method == Method::HEAD || !has_length(reply.status);
+    session
+        .write_response_header(Box::new(head), bodiless)
+        .await?;
+    if !bodiless {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// 204 and 304 have no content and 204 must not have a length (RFC 9110 sections 8.6 and 15.3.5).
+fn has_length(status: StatusCode) -> bool {
+    status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// Pingora closes a connection whose request was not read to its end. A small body is worth reading instead; a client
+/// that waits for `100 Continue` will not send it.
+fn keep_usable(session: &mut Session, body: RequestBody) {
+    let waits = session.req_header().headers.contains_key(header::EXPECT);
+    if !waits && matches!(body, RequestBody::Length(length) if length <= DRAIN_MAX) {
+        session.set_close_on_response_before_downstream_finish(false);
+    }
+}
+
+/// The content of a reply and its type, where the type is ours to say.
+fn content(reply: &Reply, id: &str) -> (Bytes, Option<&'static str>) {
+    match (&reply.body, reply.refusal) {
+        (ReplyBody::Bytes(bytes), _) => (bytes.clone(), None),
+        (ReplyBody::Problem { detail }, Some(refusal)) => (
+            problem(refusal, detail.as_deref(), id),
+            Some("application/problem+json"),
+        ),
+        (ReplyBody::Empty | ReplyBody::Problem { .. }, _) => (Bytes::new(), None),
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(rename = "request-id")]
+    request_id: &'a str,
+}
+
+fn problem(refusal: &Refusal, detail: Option<&str>, request_id: &str) -> Bytes {
+    let Refusal {
+        status,
+        code,
+        title,
+    } = *refusal;
+    let problem = Problem {
+        r#type: "about:blank",
+        title,
+        status,
+        code,
+        detail,
+        request_id,
+    };
+    // A struct of texts and numbers always serialises.
+    serde_json::to_vec(&problem)
+        .map(Bytes::from)
+        .unwrap_or_default()
+}
+
+/// A whole HTTP/1.1 answer that ends its connection, for a head that was refused before any route was known.
+pub(super) fn farewell(refusal: &'static Refusal, id: &str) -> Bytes {
+    let body = problem(refusal, None, id);
+    let reason = StatusCode::from_u16(refusal.status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
+    let head = format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Length: {}\r\n\
+         X-Request-Id: {id}\r\nConnection: close\r\n\r\n",
+        refusal.status,
+        reason.unwrap_or("Refused"),
+        body.len(),
+    );
+    [head.into_bytes(), body.to_vec()].concat().into()
+}

@@ -1,0 +1,166 @@
+//! Who asks and for what (`identify`), and whether the route's policies let it pass (`admit`).
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use pingora::prelude::Session;
+use plugins::chain::{Observer, Step};
+use plugins::contract::flow::{Flow, Reply};
+
+use super::ctx::{Ctx, Parts, Progress, Seen};
+use super::{client_addr, failure, request_id};
+use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed};
+use crate::listen::{self, Endpoint};
+use crate::observe::metrics::RouteMetrics;
+use crate::routing::trace::Silent;
+use crate::runtime::Listener;
+
+/// Finds listener, client, id and route. An answer that is known already is kept for `request_filter`.
+pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
+    let Ctx {
+        snapshot,
+        seen,
+        progress,
+        ..
+    } = ctx;
+    let Some(facts) = listen::facts(session) else {
+        return answer(progress, &failure::LISTENER_GONE);
+    };
+    let index = usize::try_from(facts.listener.index).unwrap_or(usize::MAX);
+    seen.listener = snapshot.listener(&facts.listener.name, index);
+    let Some(listener) = seen
+        .listener
+        .and_then(|index| snapshot.listeners.get(index))
+    else {
+        return answer(progress, &failure::LISTENER_GONE);
+    };
+    seen.draining = facts.draining();
+    seen.secure = facts.tls;
+    seen.peer = address(facts.client);
+    if let Some(began) = listen::head_began(session) {
+        seen.started = began;
+    }
+    let head = session.req_header();
+    let parts = Parts::of(head);
+    identify_client(seen, listener, head);
+    seen.body = decide::body_of(
+        &head.headers,
+        head.version == http::Version::HTTP_2 && !ended(session),
+    );
+    let incoming = Incoming {
+        method: &head.method,
+        host: &parts.host,
+        path: parts.path,
+        query: parts.query,
+        headers: &head.headers,
+    };
+    match decide::route(
+        snapshot,
+        listener,
+        &incoming,
+        &mut seen.captures,
+        &mut Silent,
+    ) {
+        Err(reply) => progress.reply = Some(reply),
+        Ok(Routed { route, path }) => {
+            seen.path = (*path != *parts.path).then(|| path.into_owned().into_boxed_str());
+            seen.route = Some(route);
+        }
+    }
+    ctx.seen.deadline = ctx.route().map(|route| ctx.seen.started + route.timeout);
+}
+
+/// HTTP/2 may end a request with its head.
+fn ended(session: &Session) -> bool {
+    session
+        .as_http2()
+        .is_some_and(pingora::protocols::http::v2::server::HttpSession::is_body_empty)
+}
+
+fn identify_client(seen: &mut Seen, listener: &Listener, head: &pingora::http::RequestHeader) {
+    let client = client_addr::resolve(
+        seen.peer,
+        &head.headers,
+        &listener.trusted_proxies,
+        listener.trusts,
+    );
+    seen.client = client.address;
+    seen.trusted = client.trusted;
+    if client.trusted {
+        seen.secure = client_addr::secure(&head.headers).unwrap_or(seen.secure);
+    }
+    let sent = head.headers.get(&REQUEST_ID).filter(|_| client.trusted);
+    seen.id = sent
+        .and_then(request_id::accept)
+        .unwrap_or_else(request_id::make);
+}
+
+fn address(endpoint: Endpoint) -> Option<IpAddr> {
+    match endpoint {
+        Endpoint::Ip(address) => Some(address.ip().to_canonical()),
+        Endpoint::Unix => None,
+    }
+}
+
+fn answer(progress: &mut Progress, refusal: &'static plugins::contract::flow::Refusal) {
+    progress.reply = Some(Box::new(Reply::refusal(refusal)));
+}
+
+/// Asks the policies and the action; the answer, unless the request is to be forwarded.
+pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Option<Box<Reply>> {
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        progress,
+    } = ctx;
+    if let Some(reply) = progress.reply.take() {
+        return Some(reply);
+    }
+    let route = seen.route.and_then(|index| snapshot.routes.get(index));
+    let Some(route) = route else {
+        return Some(Box::new(Reply::refusal(&failure::LISTENER_GONE)));
+    };
+    let head = session.req_header();
+    let parts = Parts::of(head);
+    let identified = seen.identified(snapshot, &parts);
+    let view = identified.view(&head.method, parts.query, &head.headers);
+    let mut count = Count {
+        metrics: &route.metrics,
+        shadowed: &mut progress.shadowed,
+    };
+    match decide::admit(route, &view, memory, &mut count).await {
+        Admission::Reply(reply) => Some(reply),
+        Admission::Forward(arm) => {
+            progress.arm = Some(arm);
+            None
+        }
+    }
+}
+
+/// Counts refusals and remembers the shadowed ones for the access log.
+pub(super) struct Count<'a> {
+    pub(super) metrics: &'a RouteMetrics,
+    pub(super) shadowed: &'a mut Vec<&'static str>,
+}
+
+impl Observer for Count<'_> {
+    fn verdict(&mut self, step: &Step<'_>, flow: &Flow) {
+        let Flow::Reply(reply) = flow else { return };
+        let Some(refusal) = reply.refusal else { return };
+        self.metrics.refused(refusal, step.shadowed);
+        if step.shadowed {
+            self.shadowed.push(refusal.code);
+        }
+    }
+}
+
+/// What is left of a request's time; `None` when it is over.
+pub(super) fn remaining(deadline: Option<Instant>) -> Option<std::time::Duration> {
+    match deadline {
+        None => Some(std::time::Duration::MAX),
+        Some(deadline) => deadline
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero()),
+    }
+}

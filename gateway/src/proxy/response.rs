@@ -1,0 +1,109 @@
+//! What happens to an upstream's answer on its way to the client.
+
+use bytes::Bytes;
+use http::{HeaderName, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Error, Result, Session};
+use plugins::contract::plugin::BodyChunk;
+use plugins::contract::view::ResponseView;
+
+use super::ctx::{Ctx, Parts};
+use super::failure;
+use super::request::remaining;
+use crate::observe::metrics::AttemptResult;
+
+/// Changes the head. Informational heads pass as they are; 101 is final.
+pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
+    if let Some(target) = &ctx.progress.target {
+        target.metrics.attempted(AttemptResult::Answered);
+    }
+    remove_hop_by_hop(head);
+    finish_head(session, head, ctx, false)
+}
+
+/// What every answer gets, whoever made it: the policies' changes, the request id, the end of a draining connection.
+pub(super) fn finish_head(
+    session: &mut Session,
+    head: &mut ResponseHeader,
+    ctx: &mut Ctx,
+    ours: bool,
+) -> Result<()> {
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        progress,
+    } = ctx;
+    progress.status = Some(head.status.as_u16());
+    if let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) {
+        let request = session.req_header();
+        let parts = Parts::of(request);
+        let identified = seen.identified(snapshot, &parts);
+        let view = identified.view(&request.method, parts.query, &request.headers);
+        route
+            .chain
+            .on_response(&view, &mut ResponseView { head, ours }, memory);
+    }
+    head.insert_header("X-Request-Id", seen.id.clone())?;
+    if seen.draining {
+        session.set_keepalive(None);
+    }
+    Ok(())
+}
+
+/// Pingora sets `Connection` itself; what an upstream says of its own connection must not reach the client.
+fn remove_hop_by_hop(head: &mut ResponseHeader) {
+    if head.headers.contains_key(header::CONNECTION)
+        && head.status != StatusCode::SWITCHING_PROTOCOLS
+    {
+        let nominated = head
+            .headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let names: Vec<HeaderName> = nominated
+            .flat_map(|list| list.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in names.iter().filter(|name| !is_framing(name)) {
+            head.remove_header(name);
+        }
+    }
+    head.remove_header("keep-alive");
+    head.remove_header("proxy-connection");
+}
+
+/// Framing is Pingora's; an upstream that nominates it must not strip it.
+fn is_framing(name: &HeaderName) -> bool {
+    [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+    ]
+    .contains(name)
+}
+
+/// Shows a piece of the body to the policies, and cuts an answer that outlasts its request's deadline.
+pub(super) fn body(bytes: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
+    if !end && remaining(ctx.seen.deadline).is_none() {
+        return Err(Error::new_in(failure::DEADLINE));
+    }
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        ..
+    } = ctx;
+    if let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) {
+        route
+            .chain
+            .on_response_body(&mut BodyChunk { bytes, end }, memory);
+    }
+    if end {
+        ctx.attempt_over();
+    }
+    Ok(())
+}

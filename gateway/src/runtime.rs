@@ -1,0 +1,77 @@
+//! The compiled configuration: an immutable snapshot behind one atomic pointer. A request keeps the one it started with.
+
+pub mod action;
+pub mod background;
+pub mod compile;
+pub mod reload;
+pub mod route;
+pub mod watch;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use plugins::ip_filter::Ranges;
+
+use crate::config::Loaded;
+use crate::routing::Router;
+use crate::routing::path::PathPolicy;
+use crate::upstream::Upstream;
+use route::Route;
+
+/// Everything that requests need, compiled. Never changes.
+pub struct Snapshot {
+    /// What it was compiled from.
+    pub loaded: Arc<Loaded>,
+    /// In the order of the configuration.
+    pub listeners: Vec<Listener>,
+    /// In the order of the configuration; the router's ids are indices.
+    pub routes: Vec<Route>,
+    /// In the order of the configuration.
+    pub upstreams: Vec<Arc<Upstream>>,
+}
+
+/// What requests of one listener need.
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its routes.
+    pub router: Router,
+    /// What paths may hold.
+    pub path_policy: PathPolicy,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Ranges,
+    /// Whether anybody's are.
+    pub trusts: bool,
+}
+
+/// The pointer to the snapshot that new requests get.
+pub struct Live(ArcSwap<Snapshot>);
+
+impl Live {
+    /// Starts with a snapshot.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(ArcSwap::new(snapshot))
+    }
+
+    /// The snapshot that serves now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    fn swap(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.0.swap(snapshot)
+    }
+}
+
+impl Snapshot {
+    /// The listener of this name. `index` is where it stood when the connection was accepted, nearly always still right.
+    pub fn listener(&self, name: &str, index: usize) -> Option<usize> {
+        match self.listeners.get(index) {
+            Some(listener) if *listener.name == *name => Some(index),
+            _ => self
+                .listeners
+                .iter()
+                .position(|listener| *listener.name == *name),
+        }
+    }
+}

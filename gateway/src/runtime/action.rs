@@ -1,0 +1,196 @@
+//! What a route does, compiled: which upstream an arm leads to, prebuilt answers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
+use plugins::contract::template::Template;
+use plugins::contract::value::{Value, ValueError};
+use plugins::contract::view::RequestView;
+
+use crate::observe::histogram::Histogram;
+use crate::routing::RouteRequest;
+use crate::routing::pattern::Condition;
+use crate::upstream::Upstream;
+
+/// What a route does.
+pub enum Action {
+    /// Forwards to one of its arms.
+    Forward(Forward),
+    /// Answers with a redirect.
+    Redirect {
+        /// Value of `Location`.
+        to: Template,
+        /// 301, 302, 303, 307 or 308.
+        status: StatusCode,
+    },
+    /// Answers itself.
+    Respond {
+        /// Status code.
+        status: StatusCode,
+        /// Header fields.
+        headers: Vec<(HeaderName, HeaderValue)>,
+        /// Content.
+        body: Bytes,
+    },
+}
+
+/// The upstreams that a route may forward to, and how one is chosen.
+pub struct Forward {
+    /// At least one.
+    pub arms: Vec<Arm>,
+    /// How one is chosen.
+    pub choice: Choice,
+}
+
+/// One upstream of a route.
+pub struct Arm {
+    /// The upstream.
+    pub upstream: Arc<Upstream>,
+    /// The time this route spends with it.
+    pub seconds: Arc<Histogram>,
+}
+
+/// How an arm is chosen.
+pub enum Choice {
+    /// There is only one.
+    Only,
+    /// By a value of the request.
+    By {
+        /// What is looked up.
+        value: Value,
+        /// Text → arm.
+        map: HashMap<String, usize>,
+        /// When the map has none or the request has no such value.
+        otherwise: Option<usize>,
+    },
+    /// By weight.
+    Split {
+        /// Of each arm, the sum of the weights up to and with it.
+        cumulative: Vec<u32>,
+        /// The same value always gets the same arm.
+        sticky: Option<Value>,
+        /// Requests that meet all conditions get this arm; first match wins.
+        pick: Vec<(usize, Vec<Condition>)>,
+    },
+}
+
+/// Why no arm was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoArm {
+    /// The map has no such value and there is no `otherwise`.
+    NoMatch,
+    /// The request says the value more than once, or it is no text.
+    Ambiguous,
+}
+
+impl Choice {
+    /// The arm for a request. The request's own value decides, or chance does.
+    pub fn arm(&self, request: &RequestView<'_>) -> Result<usize, NoArm> {
+        match self {
+            Self::Only => Ok(0),
+            Self::By {
+                value,
+                map,
+                otherwise,
+            } => {
+                let found = match request.lookup(value) {
+                    Ok(text) => map.get(&*text).copied(),
+                    Err(ValueError::Missing) => None,
+                    Err(ValueError::Repeated | ValueError::NotText | ValueError::NotPath) => {
+                        return Err(NoArm::Ambiguous);
+                    }
+                };
+                found.or(*otherwise).ok_or(NoArm::NoMatch)
+            }
+            Self::Split {
+                cumulative,
+                sticky,
+                pick,
+            } => {
+                for (arm, conditions) in pick {
+                    if meets_all(conditions, request)? {
+                        return Ok(*arm);
+                    }
+                }
+                Ok(by_weight(cumulative, ticket(sticky.as_ref(), request)))
+            }
+        }
+    }
+}
+
+fn meets_all(conditions: &[Condition], request: &RequestView<'_>) -> Result<bool, NoArm> {
+    let request = RouteRequest {
+        method: request.method,
+        host: request.host,
+        path: request.path,
+        query: request.query,
+        headers: request.headers,
+    };
+    for condition in conditions {
+        match condition.meets(&request) {
+            Some(true) => {}
+            Some(false) => return Ok(false),
+            None => return Err(NoArm::Ambiguous),
+        }
+    }
+    Ok(true)
+}
+
+/// A number that is the same for the same sticky value, on every instance and after every restart; else chance.
+fn ticket(sticky: Option<&Value>, request: &RequestView<'_>) -> u64 {
+    match sticky.map(|value| request.lookup(value)) {
+        Some(Ok(text)) => stable_hash(text.as_bytes()),
+        // Nothing to stick to.
+        Some(Err(_)) | None => rand::random(),
+    }
+}
+
+/// FNV-1a with the finaliser of `SplitMix64`, so that values which differ in one digit spread over all arms.
+fn stable_hash(bytes: &[u8]) -> u64 {
+    let mut hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+fn by_weight(cumulative: &[u32], ticket: u64) -> usize {
+    let total = u64::from(cumulative.last().copied().unwrap_or(1).max(1));
+    cumulative.partition_point(|sum| u64::from(*sum) <= ticket % total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_share_the_tickets() {
+        let cumulative = [90, 90, 100];
+        let mut got = [0u32; 3];
+        for ticket in 0..1_000 {
+            got[by_weight(&cumulative, ticket)] += 1;
+        }
+        assert_eq!(got, [900, 0, 100], "an arm of weight zero gets nothing");
+    }
+
+    #[test]
+    fn neighbouring_values_spread() {
+        let cumulative = [50, 100];
+        let first = (0..1_000)
+            .filter(|n| by_weight(&cumulative, stable_hash(format!("user-{n}").as_bytes())) == 0);
+        let share = first.count();
+        assert!((400..600).contains(&share), "{share} of 1000");
+    }
+
+    #[test]
+    fn the_hash_never_changes() {
+        assert_eq!(
+            stable_hash(b"user-1"),
+            0xc499_b5f8_a721_df58,
+            "other instances count on it"
+        );
+    }
+}

@@ -1,0 +1,347 @@
+//! Configuration → snapshot. Reads the files that the configuration names; spawns nothing, binds nothing.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use plugins::chain::Chain;
+use plugins::contract::place::Span;
+use plugins::contract::plugin::CompileError as PluginError;
+use plugins::ip_filter::Ranges;
+
+use super::action::{Action, Arm, Choice, Forward};
+use super::route::Route;
+use super::{Listener, Snapshot};
+use crate::config::Loaded;
+use crate::config::model::{
+    Action as ActionConfig, Config, Dispatch, RespondBody, RespondConfig, RouteConfig, SplitConfig,
+    UpstreamId,
+};
+use crate::observe::metrics::Metrics;
+use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
+use crate::upstream::Upstream;
+
+/// Largest file that `body-file` may name.
+const BODY_FILE_MAX: u64 = 16 << 20;
+
+/// Why a valid configuration cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// A file that it names cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Where it is named.
+        span: Span,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A file that it names is too large.
+    #[error("{} is larger than {} MiB", path.display(), BODY_FILE_MAX >> 20)]
+    FileTooLarge {
+        /// Which.
+        path: PathBuf,
+        /// Where it is named.
+        span: Span,
+    },
+    /// A plugin cannot be built.
+    #[error("route `{route}`: {error}")]
+    Plugin {
+        /// On which route.
+        route: Arc<str>,
+        /// The route's table.
+        span: Span,
+        /// Why.
+        error: PluginError,
+    },
+    /// Routes exclude each other; validation finds these first.
+    #[error("{0}")]
+    Routes(Conflict),
+}
+
+impl CompileError {
+    /// Where the configuration says what cannot be built.
+    pub fn span(&self) -> Option<&Span> {
+        match self {
+            Self::File { span, .. }
+            | Self::FileTooLarge { span, .. }
+            | Self::Plugin { span, .. } => Some(span),
+            Self::Routes(_) => None,
+        }
+    }
+}
+
+/// Compiles a configuration. What must outlive a reload is taken from the previous snapshot by name.
+pub fn compile(
+    loaded: Arc<Loaded>,
+    metrics: &Metrics,
+    previous: Option<&Snapshot>,
+) -> Result<Snapshot, CompileError> {
+    let config = &loaded.config;
+    let before: HashMap<&str, &Arc<Upstream>> = previous
+        .iter()
+        .flat_map(|old| &old.upstreams)
+        .map(|old| (&*old.config.name, old))
+        .collect();
+    let upstreams: Vec<_> = config
+        .upstreams
+        .iter()
+        .map(|new| upstream(new, metrics, before.get(&*new.name).copied()))
+        .collect();
+    let old_routes: HashMap<&str, &Route> = previous
+        .iter()
+        .flat_map(|old| &old.routes)
+        .map(|old| (&*old.name, old))
+        .collect();
+    let routes = config
+        .routes
+        .iter()
+        .map(|new| {
+            route(
+                new,
+                &upstreams,
+                metrics,
+                old_routes.get(&*new.name).copied(),
+            )
+        })
+        .collect::<Result<_, _>>()?;
+    let listeners = listeners(config)?;
+    Ok(Snapshot {
+        listeners,
+        routes,
+        upstreams,
+        loaded,
+    })
+}
+
+fn upstream(
+    config: &crate::config::model::UpstreamConfig,
+    metrics: &Metrics,
+    previous: Option<&Arc<Upstream>>,
+) -> Arc<Upstream> {
+    match previous {
+        // The table is the same, wherever it stands in the file: turn and addresses go on as they are.
+        Some(previous) if same_but_places(&previous.config, config) => previous.clone(),
+        _ => Arc::new(Upstream::compile(
+            config,
+            metrics,
+            previous.map(Arc::as_ref),
+        )),
+    }
+}
+
+fn same_but_places(
+    old: &crate::config::model::UpstreamConfig,
+    new: &crate::config::model::UpstreamConfig,
+) -> bool {
+    let mut old = old.clone();
+    old.span = new.span.clone();
+    for (old, new) in old.targets.iter_mut().zip(&new.targets) {
+        old.span = new.span.clone();
+    }
+    old == *new
+}
+
+fn listeners(config: &Config) -> Result<Vec<Listener>, CompileError> {
+    let listener = |(index, listener): (usize, &crate::config::model::ListenerConfig)| {
+        let router = Router::build(&route_specs(config, index)).map_err(first_conflict)?;
+        Ok(Listener {
+            name: listener.name.clone(),
+            router,
+            path_policy: listener.path_policy,
+            trusted_proxies: Ranges::new(&listener.trusted_proxies),
+            trusts: !listener.trusted_proxies.is_empty(),
+        })
+    };
+    config.listeners.iter().enumerate().map(listener).collect()
+}
+
+/// The routes of one listener as the router needs to know them.
+pub fn route_specs(config: &Config, listener: usize) -> Vec<RouteSpec> {
+    let spec = |(id, route): (u32, &RouteConfig)| {
+        route.listeners.contains(&listener).then(|| RouteSpec {
+            id,
+            matcher: route.matcher.clone(),
+            guards: guards(route),
+        })
+    };
+    (0..).zip(&config.routes).filter_map(spec).collect()
+}
+
+fn guards(route: &RouteConfig) -> Guards {
+    match route.policies.ip_filter.is_empty() {
+        true => Guards::NONE,
+        false => Guards::NONE.with(Guard::IpFilter),
+    }
+}
+
+fn first_conflict(conflicts: Vec<Conflict>) -> CompileError {
+    #[expect(
+        clippy::expect_used,
+        reason = "the router returns an error only with a conflict in it"
+    )]
+    CompileError::Routes(
+        conflicts
+            .into_iter()
+            .next()
+            .expect("an error holds a conflict"),
+    )
+}
+
+fn route(
+    config: &RouteConfig,
+    upstreams: &[Arc<Upstream>],
+    metrics: &Metrics,
+    previous: Option<&Route>,
+) -> Result<Route, CompileError> {
+    let chain = Chain::compile(&config.policies, previous.map(|route| &route.chain));
+    let chain = chain.map_err(|error| CompileError::Plugin {
+        route: config.name.clone(),
+        span: config.span.clone(),
+        error,
+    })?;
+    Ok(Route {
+        name: config.name.clone(),
+        chain,
+        action: action(config, upstreams, metrics)?,
+        timeout: config.timeout,
+        trailing_slash: config.trailing_slash,
+        path: config.path.clone(),
+        host: config.host.clone(),
+        metrics: metrics.route(&config.name),
+    })
+}
+
+fn action(
+    config: &RouteConfig,
+    upstreams: &[Arc<Upstream>],
+    metrics: &Metrics,
+) -> Result<Action, CompileError> {
+    let mut arms = Arms {
+        route: &config.name,
+        upstreams,
+        metrics,
+        arms: Vec::new(),
+    };
+    let choice = match &config.action {
+        ActionConfig::Redirect { to, status } => {
+            return Ok(Action::Redirect {
+                to: to.clone(),
+                status: *status,
+            });
+        }
+        ActionConfig::Respond(respond) => return self::respond(respond),
+        ActionConfig::Upstream(dispatch) => arms.dispatch(dispatch),
+        ActionConfig::Split(split) => arms.split(split),
+    };
+    Ok(Action::Forward(Forward {
+        arms: arms.arms,
+        choice,
+    }))
+}
+
+fn respond(config: &RespondConfig) -> Result<Action, CompileError> {
+    let (body, kind) = match &config.body {
+        RespondBody::Empty => (Bytes::new(), None),
+        RespondBody::Text(text) => (Bytes::from(text.clone()), Some("text/plain; charset=utf-8")),
+        RespondBody::File { path, span } => (read(path, span)?, Some("application/octet-stream")),
+    };
+    let mut headers: Vec<(HeaderName, HeaderValue)> = config.headers.clone();
+    if let Some(kind) =
+        kind.filter(|_| !headers.iter().any(|(name, _)| name == header::CONTENT_TYPE))
+    {
+        headers.push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
+    }
+    Ok(Action::Respond {
+        status: config.status,
+        headers,
+        body,
+    })
+}
+
+fn read(path: &PathBuf, span: &Span) -> Result<Bytes, CompileError> {
+    let failed = |error| CompileError::File {
+        path: path.clone(),
+        span: span.clone(),
+        error,
+    };
+    if std::fs::metadata(path).map_err(failed)?.len() > BODY_FILE_MAX {
+        return Err(CompileError::FileTooLarge {
+            path: path.clone(),
+            span: span.clone(),
+        });
+    }
+    std::fs::read(path).map(Bytes::from).map_err(failed)
+}
+
+/// Collects the upstreams of a route, each once.
+struct Arms<'a> {
+    route: &'a Arc<str>,
+    upstreams: &'a [Arc<Upstream>],
+    metrics: &'a Metrics,
+    arms: Vec<Arm>,
+}
+
+impl Arms<'_> {
+    fn add(&mut self, id: UpstreamId) -> usize {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "validate made the id from this very list"
+        )]
+        let upstream = &self.upstreams[id.0];
+        if let Some(known) = self
+            .arms
+            .iter()
+            .position(|arm| Arc::ptr_eq(&arm.upstream, upstream))
+        {
+            return known;
+        }
+        let seconds = self
+            .metrics
+            .upstream_seconds(self.route, &upstream.config.name);
+        self.arms.push(Arm {
+            upstream: upstream.clone(),
+            seconds,
+        });
+        self.arms.len() - 1
+    }
+
+    fn dispatch(&mut self, dispatch: &Dispatch<UpstreamId>) -> Choice {
+        match dispatch {
+            Dispatch::Always(id) => {
+                self.add(*id);
+                Choice::Only
+            }
+            Dispatch::By {
+                value,
+                map,
+                otherwise,
+            } => Choice::By {
+                value: value.clone(),
+                map: map
+                    .iter()
+                    .map(|(text, id)| (text.clone(), self.add(*id)))
+                    .collect(),
+                otherwise: otherwise.map(|id| self.add(id)),
+            },
+        }
+    }
+
+    fn split(&mut self, split: &SplitConfig) -> Choice {
+        let mut sum = 0;
+        let mut cumulative = Vec::new();
+        for (id, weight) in &split.arms {
+            self.add(*id);
+            sum += weight;
+            cumulative.push(sum);
+        }
+        Choice::Split {
+            cumulative,
+            sticky: split.sticky.clone(),
+            pick: split.pick.clone(),
+        }
+    }
+}

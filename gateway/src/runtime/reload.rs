@@ -1,0 +1,304 @@
+//! `text → parse → validate → compile → bind → swap → activate`: all or nothing. A failed reload changes nothing.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use super::compile::{CompileError, compile};
+use super::{Snapshot, background};
+use crate::admin::{AdminError, AdminListeners};
+use crate::config::model::{AccessLogConfig, AccessLogPath, Config};
+use crate::config::render::Colour;
+use crate::config::{self, Failure, Loaded};
+use crate::listen::{BindError, Listeners, Prepared, Settings};
+use crate::observe::access_log::Destination;
+use crate::proxy::Shared;
+use crate::run::settings;
+
+/// What made us reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// SIGHUP.
+    Signal,
+    /// A file changed.
+    File,
+    /// Somebody asked on the admin listener.
+    Admin,
+}
+
+/// A configuration that serves now.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// Its fingerprint.
+    pub hash: String,
+    /// When it went live.
+    pub at: SystemTime,
+}
+
+/// Why a configuration was not applied. The old one serves on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It has mistakes.
+    #[error("the configuration has mistakes")]
+    Config(Box<Failure>),
+    /// It has none, but cannot be built.
+    #[error("{error}")]
+    Compile {
+        /// Why.
+        error: CompileError,
+        /// Where it is written.
+        loaded: Arc<Loaded>,
+    },
+    /// An address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin listener cannot be set up.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The access log cannot be opened.
+    #[error("cannot open the access log {}", path.display())]
+    AccessLog {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+/// Applies configurations, one at a time.
+pub struct Reloader {
+    source: Source,
+    shared: Arc<Shared>,
+    listeners: Arc<Listeners>,
+    admin: Arc<AdminListeners>,
+    state: Mutex<State>,
+    one_at_a_time: tokio::sync::Mutex<()>,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// A text inside the binary: the demo.
+    Text(&'static str),
+}
+
+struct State {
+    applied: Applied,
+    /// Fingerprint of what was refused last, so that a watcher does not complain twice of the same text.
+    refused: Option<String>,
+}
+
+impl Source {
+    /// Parses and validates.
+    pub fn load(&self) -> Result<Loaded, Box<Failure>> {
+        match self {
+            Self::File(path) => config::load(path),
+            Self::Text(text) => config::load_text("demo.toml", text, &config::env::ProcessEnv),
+        }
+    }
+}
+
+/// Everything of a new configuration that can fail, done before anything running is touched.
+struct Ready {
+    snapshot: Arc<Snapshot>,
+    sockets: Prepared,
+    admin: crate::admin::Ready,
+    access_log: Option<Destination>,
+}
+
+impl Reloader {
+    /// Brings the first configuration into service. `shared` already serves its snapshot.
+    pub async fn start(
+        source: Source,
+        shared: Arc<Shared>,
+        listeners: Arc<Listeners>,
+        admin: Arc<AdminListeners>,
+    ) -> Result<Arc<Self>, ReloadError> {
+        let snapshot = shared.live.snapshot();
+        let applied = Applied {
+            hash: snapshot.loaded.sources.hash(),
+            at: SystemTime::now(),
+        };
+        let reloader = Arc::new(Self {
+            source,
+            shared,
+            listeners,
+            admin,
+            state: Mutex::new(State {
+                applied,
+                refused: None,
+            }),
+            one_at_a_time: tokio::sync::Mutex::default(),
+        });
+        let ready = reloader.ready(snapshot, None)?;
+        background::prepare(&ready.snapshot).await;
+        reloader.apply(ready, None);
+        Ok(reloader)
+    }
+
+    /// The configuration that serves now.
+    pub fn applied(&self) -> Applied {
+        self.state().applied.clone()
+    }
+
+    /// Loads and applies. `Ok(None)`: a watcher found the text that serves or was refused already.
+    pub async fn reload(&self, trigger: Trigger) -> Result<Option<Applied>, ReloadError> {
+        let _alone = self.one_at_a_time.lock().await;
+        let began = Instant::now();
+        let loaded = match self.source.load() {
+            Ok(loaded) => loaded,
+            Err(failure) => {
+                let hash = failure.sources.hash();
+                return self.refuse(trigger, &hash, ReloadError::Config(failure));
+            }
+        };
+        let hash = loaded.sources.hash();
+        if trigger == Trigger::File && self.is_known(&hash) {
+            return Ok(None);
+        }
+        match self.try_apply(loaded).await {
+            Ok(()) => Ok(Some(self.applied_now(trigger, hash, began))),
+            Err(error) => self.refuse(trigger, &hash, error),
+        }
+    }
+
+    async fn try_apply(&self, loaded: Loaded) -> Result<(), ReloadError> {
+        let previous = self.shared.live.snapshot();
+        let loaded = Arc::new(loaded);
+        let kept = loaded.clone();
+        let snapshot = compile(loaded, &self.shared.metrics, Some(&previous)).map_err(|error| {
+            ReloadError::Compile {
+                error,
+                loaded: kept,
+            }
+        })?;
+        let ready = self.ready(Arc::new(snapshot), Some(&previous))?;
+        background::prepare(&ready.snapshot).await;
+        self.apply(ready, Some(&previous));
+        Ok(())
+    }
+
+    fn ready(
+        &self,
+        snapshot: Arc<Snapshot>,
+        previous: Option<&Snapshot>,
+    ) -> Result<Ready, ReloadError> {
+        let config = &snapshot.loaded.config;
+        let wanted: Vec<Settings> = config.listeners.iter().map(settings::of).collect();
+        let sockets = self.listeners.prepare(wanted)?;
+        let admin = self.admin.prepare(config.admin.as_ref())?;
+        let access_log = destination(&config.access_log, previous.map(|old| &old.loaded.config))?;
+        Ok(Ready {
+            snapshot,
+            sockets,
+            admin,
+            access_log,
+        })
+    }
+
+    /// The point of no return: nothing here can fail.
+    fn apply(&self, ready: Ready, previous: Option<&Snapshot>) {
+        let config = &ready.snapshot.loaded.config;
+        self.listeners
+            .set_connections_max(config.server.connections_max);
+        if let Some(destination) = ready.access_log {
+            self.shared.access_log.redirect(destination);
+        }
+        background::activate(&ready.snapshot, previous);
+        self.shared.live.swap(ready.snapshot);
+        self.listeners.commit(ready.sockets);
+        self.admin.commit(ready.admin);
+        self.shared.metrics.forget_unused();
+    }
+
+    fn applied_now(&self, trigger: Trigger, hash: String, began: Instant) -> Applied {
+        let applied = Applied {
+            hash,
+            at: SystemTime::now(),
+        };
+        let mut state = self.state();
+        state.refused = None;
+        state.applied = applied.clone();
+        self.shared.metrics.reloads_applied.add_one();
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(?trigger, hash = applied.hash, millis, "Reloaded");
+        applied
+    }
+
+    fn refuse(
+        &self,
+        trigger: Trigger,
+        hash: &str,
+        error: ReloadError,
+    ) -> Result<Option<Applied>, ReloadError> {
+        if trigger == Trigger::File && self.is_known(hash) {
+            return Ok(None);
+        }
+        self.state().refused = Some(hash.to_owned());
+        self.shared.metrics.reloads_refused.add_one();
+        tracing::error!(
+            ?trigger,
+            "Reload refused, the old configuration serves on\n{}",
+            error.render()
+        );
+        Err(error)
+    }
+
+    fn is_known(&self, hash: &str) -> bool {
+        let state = self.state();
+        state.applied.hash == hash || state.refused.as_deref() == Some(hash)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReloadError {
+    /// The error for people: with source lines where it has a place.
+    pub fn render(&self) -> String {
+        match self {
+            Self::Config(failure) => {
+                config::render::text(&failure.report, &failure.sources, Colour::No)
+            }
+            Self::Compile { error, loaded } => match error.span() {
+                Some(span) => {
+                    let mut report = plugins::contract::report::Report::default();
+                    report.error(span.clone(), "config.cannot-build", error.to_string());
+                    config::render::text(&report, &loaded.sources, Colour::No)
+                }
+                None => format!("error: {error}"),
+            },
+            Self::Bind(_) | Self::Admin(_) | Self::AccessLog { .. } => {
+                let cause = std::error::Error::source(self)
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
+                format!("error: {self}{cause}")
+            }
+        }
+    }
+}
+
+/// Opens the access log where the configuration has changed it.
+fn destination(
+    new: &AccessLogConfig,
+    old: Option<&Config>,
+) -> Result<Option<Destination>, ReloadError> {
+    if old.is_some_and(|old| old.access_log.path == new.path) {
+        return Ok(None);
+    }
+    match &new.path {
+        AccessLogPath::Off => Ok(Some(Destination::Off)),
+        AccessLogPath::Stdout => Ok(Some(Destination::Stdout)),
+        AccessLogPath::File(path) => match Destination::file(path) {
+            Ok(destination) => Ok(Some(destination)),
+            Err(error) => Err(ReloadError::AccessLog {
+                path: path.clone(),
+                error,
+            }),
+        },
+    }
+}

@@ -1,0 +1,31 @@
+//! A compiled route.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugins::chain::Chain;
+use plugins::contract::template::Template;
+
+use super::action::Action;
+use crate::config::model::{PathChange, TrailingSlash};
+use crate::observe::metrics::RouteMetrics;
+
+/// What happens to the requests of one route.
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its policies.
+    pub chain: Chain,
+    /// What it does.
+    pub action: Action,
+    /// Until the last byte of the answer.
+    pub timeout: Duration,
+    /// What happens to a request that differs only in the trailing slash.
+    pub trailing_slash: TrailingSlash,
+    /// How the path is changed for the upstream.
+    pub path: PathChange,
+    /// The `Host` for the upstream, over the upstream's own policy.
+    pub host: Option<Template>,
+    /// Its counters.
+    pub metrics: Arc<RouteMetrics>,
+}

@@ -1,0 +1,92 @@
+//! Notices changed files. Editors replace, containers swap links above the file, network disks tell nothing: so we watch
+//! the directories, look again every few seconds all the same, and let the reloader compare the texts.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::reload::{Reloader, Trigger};
+
+/// Editors write in several steps; we look once they are quiet.
+const QUIET: Duration = Duration::from_millis(200);
+/// For file systems without events.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Reloads whenever a file of the configuration changes; ends with its task.
+pub async fn run(reloader: Arc<Reloader>, live: impl Fn() -> Arc<super::Snapshot>) {
+    let (tell, mut changed) = mpsc::channel(1);
+    let mut watcher = watcher(tell);
+    let mut watched = BTreeSet::new();
+    loop {
+        if let Some(watcher) = &mut watcher {
+            watch(watcher, &mut watched, &live());
+        }
+        match timeout(LOOK_AGAIN, changed.recv()).await {
+            // Nobody tells any more: go on looking.
+            Ok(None) => sleep(LOOK_AGAIN).await,
+            Ok(Some(())) => sleep(QUIET).await,
+            Err(_elapsed) => {}
+        }
+        while changed.try_recv().is_ok() {}
+        // Whatever comes of it has been logged and counted.
+        drop(reloader.reload(Trigger::File).await);
+    }
+}
+
+fn watcher(tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let on_event = move |_event| {
+        // A full channel has been told already.
+        drop(tell.try_send(()));
+    };
+    match notify::recommended_watcher(on_event) {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            tracing::warn!(%error, "Cannot watch files; looking every few seconds instead");
+            None
+        }
+    }
+}
+
+fn watch(
+    watcher: &mut RecommendedWatcher,
+    watched: &mut BTreeSet<PathBuf>,
+    snapshot: &super::Snapshot,
+) {
+    let wanted = directories(snapshot);
+    for directory in wanted.difference(watched) {
+        if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
+            tracing::debug!(%error, directory = %directory.display(), "Cannot watch a directory");
+        }
+    }
+    *watched = wanted;
+}
+
+/// Where files of the configuration are, and where a link to one of them leads.
+fn directories(snapshot: &super::Snapshot) -> BTreeSet<PathBuf> {
+    let sources = &snapshot.loaded.sources;
+    let files = sources.files().iter().filter_map(|file| file.path());
+    let parents = files.flat_map(|file| {
+        [
+            parent(file),
+            file.canonicalize().ok().and_then(|file| parent(&file)),
+        ]
+    });
+    parents
+        .flatten()
+        .chain(sources.directories().map(Path::to_owned))
+        .collect()
+}
+
+fn parent(file: &Path) -> Option<PathBuf> {
+    let parent = file.parent()?;
+    Some(if parent.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        parent.to_owned()
+    })
+}

@@ -1,0 +1,82 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::config::model::{Forwarded, HostPolicy};
+
+fn target(address: &str, weight: u32) -> TargetConfig {
+    let host = match address.parse() {
+        Ok(address) => TargetHost::Address(address),
+        Err(_) => TargetHost::Name {
+            name: address.split(':').next().unwrap().to_owned(),
+            port: 80,
+        },
+    };
+    TargetConfig {
+        address: address.into(),
+        host,
+        weight,
+        span: 0..0,
+    }
+}
+
+fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
+    UpstreamConfig {
+        name: "orders".into(),
+        span: 0..0,
+        targets,
+        balance: Balance::RoundRobin,
+        connect_timeout: Duration::from_secs(2),
+        read_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(60),
+        host: HostPolicy::Client,
+        resolve_every: Duration::from_secs(30),
+        forwarded: Forwarded::Legacy,
+    }
+}
+
+fn upstream(targets: Vec<TargetConfig>) -> Upstream {
+    Upstream::compile(&config(targets), &Metrics::default(), None)
+}
+
+#[test]
+fn picks_in_turn_by_weight() {
+    let upstream = upstream(vec![target("127.0.0.1:1", 3), target("127.0.0.1:2", 1)]);
+    let mut picked: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+    for _ in 0..400 {
+        *picked
+            .entry(upstream.pick().unwrap().target.address.clone())
+            .or_default() += 1;
+    }
+    let counts: Vec<u32> = picked.into_values().collect();
+    assert_eq!(counts, [300, 100]);
+}
+
+#[test]
+fn an_unresolved_name_is_not_picked() {
+    let upstream = upstream(vec![target("nowhere.invalid:80", 1)]);
+    assert!(upstream.pick().is_none());
+    assert!(upstream.states()[0].addresses.is_empty());
+}
+
+#[test]
+fn a_reload_keeps_the_addresses_of_a_name() {
+    let metrics = Metrics::default();
+    let old = Upstream::compile(&config(vec![target("a.invalid:80", 1)]), &metrics, None);
+    old.set_addresses(|_| vec!["127.0.0.1:80".parse().unwrap()]);
+    let new = Upstream::compile(
+        &config(vec![target("a.invalid:80", 2)]),
+        &metrics,
+        Some(&old),
+    );
+    assert_eq!(new.states()[0].addresses, ["127.0.0.1:80".parse().unwrap()]);
+}
+
+#[tokio::test]
+async fn looks_names_up() {
+    let upstream = upstream(vec![target("localhost:80", 1)]);
+    upstream.resolve().await;
+    let addresses = upstream.states().remove(0).addresses;
+    assert!(addresses.iter().all(|address| address.ip().is_loopback()) && !addresses.is_empty());
+}

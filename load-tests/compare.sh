@@ -1,0 +1,193 @@
+#!/usr/bin/env bash
+# The gateway beside its rivals and beside bare Pingora, in one run on one machine.
+#
+#   load-tests/compare.sh [--rounds 3] [--seconds 5] [--idle 10000] [--hold] [CONTESTANT …]
+#
+# The proxy has core 0 and one worker; the load generator and the backend share core 1. Contestants run in turn, all
+# of them in every round. Without names, every contestant that is installed takes part; nothing is installed.
+# --hold starts one contestant and leaves it running until Ctrl-C, for k6, profilers and curl.
+# $GATEWAY_BIN and $FLOOR_BIN name binaries built elsewhere.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+
+rounds=3
+seconds=5
+idle=10000
+hold=no
+connections=64
+path=/r500/orders/7
+names=()
+
+# shellcheck source=load-tests/contestants/start.sh
+. "$here/contestants/start.sh"
+
+fail() {
+    echo "compare.sh: $*" >&2
+    exit 1
+}
+
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --rounds) rounds=$2 && shift ;;
+    --seconds) seconds=$2 && shift ;;
+    --idle) idle=$2 && shift ;;
+    --hold) hold=yes ;;
+    -*) fail "unknown option $1" ;;
+    *) names+=("$1") ;;
+    esac
+    shift
+done
+[ ${#names[@]} -gt 0 ] || names=("${all_contestants[@]}")
+
+for tool in wrk nginx taskset python3; do
+    command -v "$tool" >/dev/null || fail "needs $tool"
+done
+[ "$(nproc)" -ge 2 ] || fail "needs two cores: one for the proxy, one for load and backend"
+
+# 64 connections need few files, 10,000 idle ones many: take what the system grants.
+ulimit -n "$(ulimit -Hn)"
+if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt $((idle + 1000)) ]; then
+    idle=$(($(ulimit -n) - 1000))
+    echo "The limit of open files allows $idle idle connections."
+    [ "$idle" -ge 100 ] || fail "too few open files: raise 'ulimit -n'"
+fi
+
+work=$(mktemp -d)
+pids=()
+cleanup() {
+    local each
+    for each in "${pids[@]}"; do kill -KILL "$each" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+free_ports() {
+    python3 -c '
+import socket
+held = [socket.socket() for _ in range(3)]
+for each in held: each.bind(("127.0.0.1", 0))
+print(*(each.getsockname()[1] for each in held))'
+}
+
+# Does 127.0.0.1:$port answer a request with 200?
+answers() {
+    local status=""
+    {
+        exec 3<>"/dev/tcp/127.0.0.1/$port" &&
+            printf 'GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' "$path" >&3 &&
+            read -r -t 2 status <&3
+        exec 3>&-
+    } 2>/dev/null || true
+    [[ $status == *" 200"* ]]
+}
+
+wait_answer() {
+    local tries
+    for ((tries = 0; tries < 200; tries++)); do
+        answers && return
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    tail -n 20 "$work/$1.out" >&2
+    fail "$1 does not answer"
+}
+
+# User and system time of $pid with all its threads, in clock ticks.
+cpu_ticks() {
+    local stat
+    stat=$(<"/proc/$pid/stat")
+    # The name in parentheses may hold spaces: count from behind it.
+    read -r -a stat <<<"${stat##*) }"
+    echo $((stat[11] + stat[12]))
+}
+
+start() {
+    # Each round listens elsewhere, so that no closing socket of the last one stands in the way.
+    read -r port admin_port _ <<<"$(free_ports)"
+    "start_$1"
+    wait_answer "$1"
+}
+
+stop() {
+    [ "$1" = direct ] && return
+    # Not asked politely: a graceful end may take its whole grace time, and nothing is lost here.
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+}
+
+load() {
+    taskset -c 1 wrk -t1 -c "$connections" -d "${1}s" --latency \
+        -s "$here/scenarios/report.lua" "http://127.0.0.1:$port$path"
+}
+
+measure() {
+    local before after result
+    start "$1"
+    load 1 >/dev/null
+    before=$(cpu_ticks)
+    result=$(load "$seconds" | sed -n 's/^RESULT //p')
+    after=$(cpu_ticks)
+    [ -n "$result" ] || fail "wrk gave no result for $1"
+    echo "$1 $2 $((after - before)) $result" | tee -a "$work/samples"
+    stop "$1"
+}
+
+measure_idle() {
+    start "$1"
+    echo "$1 $(python3 "$here/idle.py" "$port" "$pid" "$idle" "$path")" | tee -a "$work/idle"
+    stop "$1"
+}
+
+present() {
+    local name
+    echo "# Side by side, $(date -u +%F), commit $commit"
+    echo
+    echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, Linux $(uname -r). Proxy on core 0 with one worker;"
+    echo "wrk and backend on core 1; $connections connections; median of $rounds rounds of $seconds s; $idle idle connections."
+    echo
+    python3 "$here/table.py" "$work/samples" "$work/idle"
+    echo
+    for name in "${contestants[@]}"; do echo "* $name: $("version_$name")"; done
+}
+
+commit=$(git -C "$root" rev-parse --short HEAD)
+git -C "$root" diff --quiet HEAD -- || commit="$commit-changed"
+
+contestants=()
+for name in "${names[@]}"; do
+    declare -F "start_$name" >/dev/null || fail "unknown contestant $name; known: ${all_contestants[*]}"
+    if "available_$name"; then contestants+=("$name"); else echo "$name is not here: left out"; fi
+done
+[ ${#contestants[@]} -gt 0 ] || fail "no contestant"
+
+read -r port admin_port backend_port <<<"$(free_ports)"
+start_backend
+backend_pid=$pid
+port=$backend_port
+wait_answer backend
+
+if [ "$hold" = yes ]; then
+    start "${contestants[0]}"
+    echo "${contestants[0]} (pid $pid) at http://127.0.0.1:$port$path until Ctrl-C"
+    trap 'exit 0' INT TERM
+    wait "$pid"
+    exit
+fi
+
+: >"$work/idle"
+for ((round = 1; round <= rounds; round++)); do
+    for name in "${contestants[@]}"; do measure "$name" "$round"; done
+done
+for name in "${contestants[@]}"; do
+    [ "$name" = direct ] || measure_idle "$name"
+done
+
+mkdir -p "$here/results"
+file="$here/results/$(date -u +%F)-$commit.md"
+present >"$file"
+echo
+cat "$file"
+echo
+echo "Written to ${file#"$root/"}"

@@ -1,0 +1,221 @@
+//! A real HTTP/1.1 server with a script: echo, answer, wait at a gate, stall, reset, trickle, or send any bytes.
+//!
+//! It records every request it read and complains about none silently: what it could not read strictly is
+//! in `faults()`. Without a script it answers 200 with the request as JSON.
+
+mod script;
+mod serve;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+
+pub use script::{Ending, Gate, Script};
+
+use crate::ports;
+use crate::wait::{self, DEADLINE};
+use crate::wire::Headers;
+
+/// A request as the backend read it.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The number of the connection it came on, from 0.
+    pub connection: usize,
+    /// The method.
+    pub method: String,
+    /// The request target, byte for byte.
+    pub target: String,
+    /// `HTTP/1.1` or `HTTP/1.0`.
+    pub version: String,
+    /// Fields in wire order.
+    pub headers: Headers,
+    /// The body without its framing; empty where the script does not read it.
+    pub body: Vec<u8>,
+    /// Fields after a chunked body.
+    pub trailers: Headers,
+}
+
+impl Recorded {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A running backend; it ends with this value.
+#[derive(Debug)]
+pub struct Backend {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    name: String,
+    scripts: Mutex<Scripts>,
+    requests: Mutex<Vec<Recorded>>,
+    faults: Mutex<Vec<String>>,
+    streams: Mutex<HashMap<usize, TcpStream>>,
+    accepted: AtomicUsize,
+    stopping: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Scripts {
+    next: VecDeque<Script>,
+    by_path: HashMap<String, Script>,
+    otherwise: Script,
+}
+
+impl Backend {
+    /// Starts a backend on a free port.
+    pub fn start() -> Self {
+        Self::named("backend")
+    }
+
+    /// Starts one that calls itself `name` in its echo and in the header `x-backend`.
+    pub fn named(name: &str) -> Self {
+        Self::listening(name, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// Starts one at a known address: where another was stopped, or where nobody listened.
+    pub fn at(addr: SocketAddr) -> Self {
+        Self::listening("backend", addr)
+    }
+
+    /// An address of this machine where nobody listens, for as long as the test process lives.
+    pub fn refusing() -> SocketAddr {
+        let reservation = ports::reserve();
+        let addr = reservation.addr();
+        std::mem::forget(reservation);
+        addr
+    }
+
+    fn listening(name: &str, addr: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).unwrap_or_else(|error| panic!("{addr}: {error}"));
+        let addr = listener
+            .local_addr()
+            .expect("a bound listener has an address");
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            ..Shared::default()
+        });
+        let accepting = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || serve::accept(&listener, &shared)
+        });
+        Self {
+            addr,
+            shared,
+            accepting: Some(accepting),
+        }
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The next request that no earlier `once` took is answered by `script`, whatever its path.
+    pub fn once(&self, script: Script) -> &Self {
+        lock(&self.shared.scripts).next.push_back(script);
+        self
+    }
+
+    /// Every request for `path` (compared without the query) is answered by `script`.
+    pub fn on(&self, path: &str, script: Script) -> &Self {
+        lock(&self.shared.scripts)
+            .by_path
+            .insert(path.to_owned(), script);
+        self
+    }
+
+    /// Every request that nothing else fits is answered by `script`.
+    pub fn always(&self, script: Script) -> &Self {
+        lock(&self.shared.scripts).otherwise = script;
+        self
+    }
+
+    /// All requests so far. A request counts as soon as it was read, before it is answered.
+    pub fn requests(&self) -> Vec<Recorded> {
+        lock(&self.shared.requests).clone()
+    }
+
+    /// Waits until at least `count` requests were read, and returns them.
+    pub fn wait_requests(&self, count: usize) -> Vec<Recorded> {
+        wait::until_some(
+            DEADLINE,
+            &format!("{count} requests at {}", self.shared.name),
+            || Some(self.requests()).filter(|requests| requests.len() >= count),
+        )
+    }
+
+    /// The newest request.
+    pub fn last(&self) -> Recorded {
+        self.requests()
+            .pop()
+            .expect("the backend was asked at least once")
+    }
+
+    /// Connections accepted so far.
+    pub fn connections(&self) -> usize {
+        self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Connections that are open now.
+    pub fn connections_open(&self) -> usize {
+        lock(&self.shared.streams).len()
+    }
+
+    /// What could not be read as one strict HTTP/1.1 request. Empty in a healthy test.
+    pub fn faults(&self) -> Vec<String> {
+        lock(&self.shared.faults).clone()
+    }
+
+    /// Closes the listener and every connection; the address then refuses.
+    pub fn stop(&mut self) {
+        let Some(accepting) = self.accepting.take() else {
+            return;
+        };
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        // Wakes `accept`; if even that fails, the listener is gone already.
+        TcpStream::connect(self.addr).ok();
+        accepting
+            .join()
+            .expect("the accepting thread does not panic");
+        self.close_connections();
+    }
+
+    /// Closes every connection and keeps listening, as a restarting server does.
+    pub fn close_connections(&self) {
+        for stream in lock(&self.shared.streams).values() {
+            // Fails where the peer was quicker.
+            stream.shutdown(Shutdown::Both).ok();
+        }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.stop();
+        let faults = self.faults();
+        if thread::panicking() && !faults.is_empty() {
+            eprintln!("--- {} could not read: {faults:#?}", self.shared.name);
+        }
+    }
+}
+
+/// A test that panicked while it held the lock has failed already; others go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
