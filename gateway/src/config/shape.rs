@@ -265,6 +265,10 @@ impl Walk<'_> {
         if choices.iter().any(|choice| is_secret(choice)) {
             return self.secret(text, span);
         }
+        // Read, and complained about, long before.
+        if self.path.first().is_some_and(|top| top == "include") {
+            return Fit::Keep;
+        }
         let mut filled = false;
         match interpolate(text, self.env) {
             Ok(Cow::Borrowed(_)) => {}
