@@ -134,7 +134,12 @@ fn draft(
         .fold(PolicyLayer::default(), PolicyLayer::or);
     let policies = PolicyLayer::join(&shared.always, &shared.defaults, layer, context.report);
     let match_span = raw.r#match.as_ref().map_or_else(|| span.clone(), At::span);
+    // A pattern that was taken out must not be replaced by the one of the route that this one is like.
+    let own = routes
+        .get(name)
+        .is_some_and(|route| route.own.r#match.is_some());
     let found = match raw.r#match.clone() {
+        Some(_) if !own && context.damage.has("route", name) => None,
         Some(written) => matcher(written, context),
         None => missing_match(name, &span, whole, context),
     };
