@@ -31,7 +31,11 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
 
 /// Answers that have no natural end: tunnels and server-sent events.
 fn is_stream(head: &ResponseHeader) -> bool {
-    let kind = head.headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let kind = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map(http::HeaderValue::as_bytes)
+        .unwrap_or_default();
     head.status == StatusCode::SWITCHING_PROTOCOLS || kind.starts_with(b"text/event-stream")
 }
 

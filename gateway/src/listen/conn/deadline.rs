@@ -26,11 +26,16 @@ pub(super) struct Deadline {
 
 impl Deadline {
     pub(super) fn new() -> Self {
-        Self { base: Instant::now(), at: AtomicU64::new(0), timer: None }
+        Self {
+            base: Instant::now(),
+            at: AtomicU64::new(0),
+            timer: None,
+        }
     }
 
     pub(super) fn set(&self, deadline: Option<Instant>) {
-        let after = deadline.map(|deadline| deadline.saturating_duration_since(self.base).as_nanos());
+        let after =
+            deadline.map(|deadline| deadline.saturating_duration_since(self.base).as_nanos());
         // 584 years after the connection was made.
         let after = after.map_or(0, |nanos| u64::try_from(nanos).unwrap_or(u64::MAX).max(1));
         self.at.store(after, Ordering::Relaxed);
@@ -45,14 +50,21 @@ impl Deadline {
 
     /// Ready with an error once the deadline is over; to be asked whenever a read waits.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let Some(deadline) = self.get() else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        let Some(deadline) = self.get() else {
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
         if timer.deadline() > deadline.into() {
             timer.as_mut().reset(deadline.into());
         }
         while timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= deadline {
-                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the request's deadline is over"));
+                return Poll::Ready(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the request's deadline is over",
+                ));
             }
             timer.as_mut().reset(deadline.into());
         }

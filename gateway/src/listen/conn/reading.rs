@@ -122,7 +122,11 @@ impl Conn {
     }
 
     /// A read that waits may wait no longer than the request may.
-    fn in_time<T>(&mut self, read: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn in_time<T>(
+        &mut self,
+        read: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         match read {
             Poll::Pending => self.deadline.poll(cx).map(Err),
             ready @ Poll::Ready(_) => ready,
