@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::render::Colour;
 
 mod check;
+mod demo;
 mod run;
 mod schema;
 mod version;
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Run the gateway
     Run(run::Args),
+    /// Run the gateway with sample upstreams and print what to try
+    Demo,
     /// Check configurations: print every complaint, exit with 2 if there is an error
     Check(check::Args),
     /// Print the JSON Schema of the configuration
@@ -48,6 +51,7 @@ pub enum Format {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(args),
+        Command::Demo => demo::run(),
         Command::Check(args) => check::run(&args),
         Command::Schema => schema::run(),
         Command::Version => version::run(),
