@@ -117,6 +117,8 @@ fn without_null(node: &mut Value) {
 fn title(schema: &mut Value) {
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), json!("gateway configuration"));
+        // An included file need not have what the whole must have.
+        root.remove("required");
         let about =
             "The configuration of the gateway: one TOML file, or several joined by `include`.";
         root.insert("description".to_owned(), json!(about));
