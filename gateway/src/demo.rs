@@ -59,7 +59,7 @@ pub enum DemoError {
     #[error("cannot start the sample upstreams")]
     Thread(#[from] io::Error),
     /// An address is taken, most likely by another demo.
-    #[error("{0} for the demo's upstreams: {cause}", cause = .0.source)]
+    #[error("the sample upstream `{}` cannot listen on {}: {}; is another demo running?", .0.listener, .0.address, .0.source)]
     Address(#[from] BindError),
 }
 
