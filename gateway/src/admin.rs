@@ -20,7 +20,9 @@ use tokio::runtime::Handle;
 use crate::config::env::ProcessEnv;
 use crate::config::model::AdminConfig;
 use crate::config::secret::SecretError;
-use crate::listen::{BindError, ConnFacts, HeadRefusal, ListenerFacts, Listeners, Prepared, Reception, Workers};
+use crate::listen::{
+    BindError, ConnFacts, HeadRefusal, ListenerFacts, Listeners, Prepared, Reception, Workers,
+};
 use crate::observe::collect::Exposition;
 use crate::proxy::{Shared, reception_answer};
 use crate::run::settings;
@@ -56,7 +58,10 @@ pub struct Control {
 
 impl Control {
     /// Of the running daemon. Called on the main thread's runtime.
-    pub fn new(shared: Arc<Shared>, listeners: Arc<Listeners>) -> Result<Arc<Self>, prometheus::Error> {
+    pub fn new(
+        shared: Arc<Shared>,
+        listeners: Arc<Listeners>,
+    ) -> Result<Arc<Self>, prometheus::Error> {
         let sources = pages::sources(&shared, &listeners);
         let exposition = Exposition::new(shared.metrics.clone(), sources)?;
         Ok(Arc::new(Self {
@@ -84,7 +89,9 @@ impl Control {
     }
 
     fn reloader(&self) -> Option<&Arc<Reloader>> {
-        self.reloader.get().filter(|_| !self.stopping.load(Ordering::Acquire))
+        self.reloader
+            .get()
+            .filter(|_| !self.stopping.load(Ordering::Acquire))
     }
 }
 
@@ -105,26 +112,48 @@ pub struct Ready {
 impl AdminListeners {
     /// Starts its thread; nothing is open yet.
     pub fn start(control: &Arc<Control>) -> std::io::Result<Self> {
-        let front = Arc::new(AdminFront { app: Arc::new(AdminApp(control.clone())) });
+        let front = Arc::new(AdminFront {
+            app: Arc::new(AdminApp(control.clone())),
+        });
         let workers = Workers::start("admin", 1, move |_| front.clone())?;
         let listeners = Listeners::new(&workers, CONNECTIONS_MAX);
-        Ok(Self { control: control.clone(), listeners, _workers: workers })
+        Ok(Self {
+            control: control.clone(),
+            listeners,
+            _workers: workers,
+        })
     }
 
     /// Binds what is new and reads the tokens; changes nothing that runs.
     pub fn prepare(&self, config: Option<&AdminConfig>) -> Result<Ready, AdminError> {
         let Some(config) = config else {
-            return Ok(Ready { sockets: self.listeners.prepare(Vec::new())?, tokens: Tokens::default() });
+            return Ok(Ready {
+                sockets: self.listeners.prepare(Vec::new())?,
+                tokens: Tokens::default(),
+            });
         };
         let mut wanted = vec![settings::admin("admin", &config.address)];
-        wanted.extend(config.probes.as_ref().map(|at| settings::admin("probes", at)));
-        wanted.extend(config.metrics.as_ref().map(|at| settings::admin("metrics", at)));
+        wanted.extend(
+            config
+                .probes
+                .as_ref()
+                .map(|at| settings::admin("probes", at)),
+        );
+        wanted.extend(
+            config
+                .metrics
+                .as_ref()
+                .map(|at| settings::admin("metrics", at)),
+        );
         let resolve = |token: &crate::config::secret::SecretRef| token.resolve(&ProcessEnv);
         let tokens = Tokens {
             read: config.read_token.as_ref().map(resolve).transpose()?,
             write: config.write_token.as_ref().map(resolve).transpose()?,
         };
-        Ok(Ready { sockets: self.listeners.prepare(wanted)?, tokens })
+        Ok(Ready {
+            sockets: self.listeners.prepare(wanted)?,
+            tokens,
+        })
     }
 
     /// Uses what was prepared.

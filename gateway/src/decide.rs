@@ -95,7 +95,10 @@ pub fn route<'a, T: Tracer>(
         headers: incoming.headers,
     };
     match listener.router.search(&request, captures, tracer) {
-        Found::Route(id) => Ok(Routed { route: usize::try_from(id).unwrap_or(usize::MAX), path }),
+        Found::Route(id) => Ok(Routed {
+            route: usize::try_from(id).unwrap_or(usize::MAX),
+            path,
+        }),
         Found::MethodNotAllowed(allow) => Err(refusals::method(&allow)),
         Found::Ambiguous { source, name } => Err(refusals::ambiguous(source, &name)),
         Found::NotFound => Err(other_slash(snapshot, &listener.router, &request)
@@ -104,7 +107,11 @@ pub fn route<'a, T: Tracer>(
 }
 
 /// The redirect to the path with (or without) a trailing slash, where a route wants it.
-fn other_slash(snapshot: &Snapshot, router: &Router, request: &RouteRequest<'_>) -> Option<Box<Reply>> {
+fn other_slash(
+    snapshot: &Snapshot,
+    router: &Router,
+    request: &RouteRequest<'_>,
+) -> Option<Box<Reply>> {
     let (id, mut to) = router.find_other_slash(request)?;
     let route = snapshot.routes.get(usize::try_from(id).ok()?)?;
     if route.trailing_slash != TrailingSlash::Redirect {
@@ -133,12 +140,27 @@ pub async fn admit<O: Observer>(
         Action::Forward(forward) => match forward.choice.arm(request) {
             Ok(arm) => Admission::Forward(arm),
             Err(NoArm::NoMatch) => Admission::Reply(Box::new(Reply::refusal(&refusals::NO_MATCH))),
-            Err(NoArm::Ambiguous) => Admission::Reply(Box::new(Reply::refusal(&refusals::AMBIGUOUS))),
+            Err(NoArm::Ambiguous) => {
+                Admission::Reply(Box::new(Reply::refusal(&refusals::AMBIGUOUS)))
+            }
         },
         Action::Redirect { to, status } => Admission::Reply(redirect(to, *status, request)),
-        Action::Respond { status, headers, body } => {
-            let body = if body.is_empty() { ReplyBody::Empty } else { ReplyBody::Bytes(body.clone()) };
-            let reply = Reply { status: *status, refusal: None, headers: headers.clone(), body };
+        Action::Respond {
+            status,
+            headers,
+            body,
+        } => {
+            let body = if body.is_empty() {
+                ReplyBody::Empty
+            } else {
+                ReplyBody::Bytes(body.clone())
+            };
+            let reply = Reply {
+                status: *status,
+                refusal: None,
+                headers: headers.clone(),
+                body,
+            };
             Admission::Reply(Box::new(reply))
         }
     }
@@ -151,7 +173,9 @@ fn redirect(to: &Template, status: StatusCode, request: &RequestView<'_>) -> Box
         Err(error) => return refusals::value(error),
     }
     match HeaderValue::try_from(location) {
-        Ok(location) => Box::new(Reply::plain(status, ReplyBody::Empty).header(header::LOCATION, location)),
+        Ok(location) => {
+            Box::new(Reply::plain(status, ReplyBody::Empty).header(header::LOCATION, location))
+        }
         // A literal of the configuration that is no header value is refused at load; values are encoded.
         Err(_) => refusals::value(ValueError::NotText),
     }
@@ -159,7 +183,12 @@ fn redirect(to: &Template, status: StatusCode, request: &RequestView<'_>) -> Box
 
 impl<'a> Identified<'a> {
     /// What plugins see.
-    pub fn view(&'a self, method: &'a Method, query: Option<&'a str>, headers: &'a HeaderMap) -> RequestView<'a> {
+    pub fn view(
+        &'a self,
+        method: &'a Method,
+        query: Option<&'a str>,
+        headers: &'a HeaderMap,
+    ) -> RequestView<'a> {
         RequestView {
             method,
             secure: self.secure,
@@ -191,7 +220,9 @@ pub fn body_of(headers: &HeaderMap, may_be_unknown: bool) -> RequestBody {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         return RequestBody::Unknown;
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     match length {
         Some(0) => RequestBody::None,
         Some(length) => RequestBody::Length(length),

@@ -81,11 +81,22 @@ impl ProxyHttp for Gateway {
         forward::pick(session, ctx)
     }
 
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Ctx, error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Ctx,
+        error: Box<Error>,
+    ) -> Box<Error> {
         forward::not_connected(ctx, error)
     }
 
-    async fn upstream_request_filter(&self, session: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
         forward::prepare(session, head, ctx)
     }
 
@@ -99,7 +110,12 @@ impl ProxyHttp for Gateway {
         forward::body(session, body, end, ctx)
     }
 
-    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
         response::head(session, head, ctx)
     }
 
@@ -113,11 +129,23 @@ impl ProxyHttp for Gateway {
         response::body(body, end, ctx).map(|()| None)
     }
 
-    fn error_while_proxy(&self, _: &HttpPeer, session: &mut Session, error: Box<Error>, ctx: &mut Ctx, reused: bool) -> Box<Error> {
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Ctx,
+        reused: bool,
+    ) -> Box<Error> {
         forward::broke(session, ctx, error, reused)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
         failure::answer(session, error, ctx).await
     }
 
@@ -130,7 +158,13 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Ctx, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Ctx,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 }

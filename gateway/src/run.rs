@@ -35,20 +35,33 @@ pub enum RunError {
 /// Runs until a signal ends it. `ready` is called once requests are served.
 pub fn run(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
     crate::observe::log::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(source, ready))
 }
 
 async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
-    let loaded = source.load().map_err(|failure| RunError::Config(rendered(&failure)))?;
+    let loaded = source
+        .load()
+        .map_err(|failure| RunError::Config(rendered(&failure)))?;
     warn_about(&loaded);
     let metrics = Arc::new(Metrics::default());
     let loaded = Arc::new(loaded);
     let kept = loaded.clone();
-    let snapshot = compile(loaded, &metrics, None)
-        .map_err(|error| RunError::Config(ReloadError::Compile { error, loaded: kept }.render()))?;
+    let snapshot = compile(loaded, &metrics, None).map_err(|error| {
+        RunError::Config(
+            ReloadError::Compile {
+                error,
+                loaded: kept,
+            }
+            .render(),
+        )
+    })?;
     let server = snapshot.loaded.config.server.clone();
-    let count = server.workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    let count = server
+        .workers
+        .unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     let shared = Arc::new(Shared {
         live: Live::new(Arc::new(snapshot)),
         access_log: AccessLog::start(count, metrics.clone())?,
@@ -56,15 +69,20 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
         turned_away: TurnedAway::default(),
     });
     let for_workers = shared.clone();
-    let workers = Workers::start("worker", count, move |number| Arc::new(Front::new(for_workers.clone(), number)))?;
+    let workers = Workers::start("worker", count, move |number| {
+        Arc::new(Front::new(for_workers.clone(), number))
+    })?;
     let listeners = Arc::new(Listeners::new(&workers, server.connections_max));
-    let control = Control::new(shared.clone(), listeners.clone()).map_err(|error| RunError::Start(error.to_string()))?;
+    let control = Control::new(shared.clone(), listeners.clone())
+        .map_err(|error| RunError::Start(error.to_string()))?;
     let admin = Arc::new(AdminListeners::start(&control)?);
     let reloader = Reloader::start(source, shared.clone(), listeners.clone(), admin).await;
     let reloader = reloader.map_err(|error| RunError::Start(error.render()))?;
     control.ready(reloader.clone());
     let for_watch = shared.clone();
-    tokio::spawn(watch::run(reloader.clone(), move || for_watch.live.snapshot()));
+    tokio::spawn(watch::run(reloader.clone(), move || {
+        for_watch.live.snapshot()
+    }));
     say_hello(&shared, &listeners);
     notify::ready();
     ready();
@@ -79,7 +97,10 @@ fn rendered(failure: &Failure) -> String {
 
 fn warn_about(loaded: &crate::config::Loaded) {
     if !loaded.report.complaints().is_empty() {
-        tracing::warn!("The configuration has warnings\n{}", crate::config::render::text(&loaded.report, &loaded.sources, Colour::No));
+        tracing::warn!(
+            "The configuration has warnings\n{}",
+            crate::config::render::text(&loaded.report, &loaded.sources, Colour::No)
+        );
     }
 }
 
@@ -90,7 +111,13 @@ fn say_hello(shared: &Shared, listeners: &Listeners) {
         tracing::info!(listener = &*listener.name, address = %listener.address, "Listening");
     }
     let sockets = listeners.addresses().len();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), routes, upstreams, sockets, "Started");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        routes,
+        upstreams,
+        sockets,
+        "Started"
+    );
 }
 
 /// Stops accepting, lets requests in flight finish, and ends as soon as none is left or the grace time is over.
@@ -98,7 +125,11 @@ async fn stop(shared: &Shared, listeners: &Listeners, control: &Control) {
     notify::stopping();
     control.stopping();
     let grace = shared.live.snapshot().loaded.config.server.shutdown_grace;
-    tracing::info!(connections = listeners.connections(), grace_seconds = grace.as_secs(), "Stopping");
+    tracing::info!(
+        connections = listeners.connections(),
+        grace_seconds = grace.as_secs(),
+        "Stopping"
+    );
     listeners.drain_all();
     let left = tokio::select! {
         left = listeners.wait_idle(grace) => left,

@@ -68,7 +68,10 @@ impl Snapshot {
     pub fn listener(&self, name: &str, index: usize) -> Option<usize> {
         match self.listeners.get(index) {
             Some(listener) if *listener.name == *name => Some(index),
-            _ => self.listeners.iter().position(|listener| *listener.name == *name),
+            _ => self
+                .listeners
+                .iter()
+                .position(|listener| *listener.name == *name),
         }
     }
 }

@@ -68,18 +68,29 @@ impl Upstream {
     pub fn compile(config: &UpstreamConfig, metrics: &Metrics, previous: Option<&Self>) -> Self {
         let target = |target: &TargetConfig| {
             let metrics = metrics.target(&config.name, &target.address);
-            Arc::new(Target { address: target.address.clone(), metrics })
+            Arc::new(Target {
+                address: target.address.clone(),
+                metrics,
+            })
         };
         let upstream = Self {
             config: config.clone(),
             targets: config.targets.iter().map(target).collect(),
-            ready: ArcSwap::from_pointee(Ready { endpoints: Vec::new(), schedule: Box::default() }),
-            turn: AtomicUsize::new(previous.map_or(0, |previous| previous.turn.load(Ordering::Relaxed))),
+            ready: ArcSwap::from_pointee(Ready {
+                endpoints: Vec::new(),
+                schedule: Box::default(),
+            }),
+            turn: AtomicUsize::new(
+                previous.map_or(0, |previous| previous.turn.load(Ordering::Relaxed)),
+            ),
         };
         let known = previous.map(|previous| previous.ready.load_full());
         upstream.set_addresses(|target| match &target.host {
             TargetHost::Address(address) => vec![*address],
-            TargetHost::Name { .. } => known.as_ref().map(|known| known.addresses_of(&target.address)).unwrap_or_default(),
+            TargetHost::Name { .. } => known
+                .as_ref()
+                .map(|known| known.addresses_of(&target.address))
+                .unwrap_or_default(),
         });
         upstream
     }
@@ -91,9 +102,14 @@ impl Upstream {
             Balance::RoundRobin => self.turn.fetch_add(1, Ordering::Relaxed),
             Balance::Random => rand::random(),
         };
-        let index = ready.schedule.get(turn.checked_rem(ready.schedule.len())?)?;
+        let index = ready
+            .schedule
+            .get(turn.checked_rem(ready.schedule.len())?)?;
         let endpoint = ready.endpoints.get(usize::try_from(*index).ok()?)?;
-        Some(Pick { target: endpoint.target.clone(), peer: Box::new(endpoint.peer()?.clone()) })
+        Some(Pick {
+            target: endpoint.target.clone(),
+            peer: Box::new(endpoint.peer()?.clone()),
+        })
     }
 
     /// Every target with its state.
@@ -116,18 +132,34 @@ impl Upstream {
             if addresses.is_empty() {
                 continue;
             }
-            let peers = addresses.iter().map(|address| peer::peer(*address, &self.config)).collect();
-            endpoints.push(Endpoint { target: target.clone(), addresses, peers, turn: AtomicUsize::new(0) });
+            let peers = addresses
+                .iter()
+                .map(|address| peer::peer(*address, &self.config))
+                .collect();
+            endpoints.push(Endpoint {
+                target: target.clone(),
+                addresses,
+                peers,
+                turn: AtomicUsize::new(0),
+            });
             weights.push(config.weight);
         }
-        self.ready.store(Arc::new(Ready { endpoints, schedule: schedule::smooth(&weights) }));
+        self.ready.store(Arc::new(Ready {
+            endpoints,
+            schedule: schedule::smooth(&weights),
+        }));
     }
 }
 
 impl Ready {
     fn addresses_of(&self, address: &str) -> Vec<SocketAddr> {
-        let endpoint = self.endpoints.iter().find(|endpoint| &*endpoint.target.address == address);
-        endpoint.map(|endpoint| endpoint.addresses.clone()).unwrap_or_default()
+        let endpoint = self
+            .endpoints
+            .iter()
+            .find(|endpoint| &*endpoint.target.address == address);
+        endpoint
+            .map(|endpoint| endpoint.addresses.clone())
+            .unwrap_or_default()
     }
 }
 

@@ -49,7 +49,9 @@ fn complaints_are_the_expected_ones() {
         }
         let expected = fs::read_to_string(&golden).unwrap_or_default();
         if said != expected {
-            wrong.push(format!("{name}:\n--- expected\n{expected}\n--- said\n{said}"));
+            wrong.push(format!(
+                "{name}:\n--- expected\n{expected}\n--- said\n{said}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -57,7 +59,10 @@ fn complaints_are_the_expected_ones() {
 
 #[test]
 fn there_is_a_golden_file_for_each_of_forty_complaints() {
-    let wrong = cases().iter().filter(|name| !name.starts_with("ok-")).count();
+    let wrong = cases()
+        .iter()
+        .filter(|name| !name.starts_with("ok-"))
+        .count();
     assert!(wrong >= 40, "{wrong}");
 }
 
@@ -65,7 +70,11 @@ fn there_is_a_golden_file_for_each_of_forty_complaints() {
 fn wrong_configurations_end_with_2_and_good_ones_with_0() {
     for name in cases() {
         let code = gateway(&["check", &name]).status.code();
-        let expected = if name.starts_with("ok-") || name.starts_with("warns-") { 0 } else { 2 };
+        let expected = if name.starts_with("ok-") || name.starts_with("warns-") {
+            0
+        } else {
+            2
+        };
         assert_eq!(code, Some(expected), "{name}");
     }
 }

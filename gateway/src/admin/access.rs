@@ -37,7 +37,11 @@ impl Tokens {
         let sent = bearer(headers).ok_or(NoAccess::Token)?;
         let may_write = matches(self.write.as_ref(), sent);
         let may_read = may_write | matches(self.read.as_ref(), sent);
-        match (may_read, may_write, *method == Method::GET || *method == Method::HEAD) {
+        match (
+            may_read,
+            may_write,
+            *method == Method::GET || *method == Method::HEAD,
+        ) {
             (false, ..) => Err(NoAccess::Token),
             (true, false, false) => Err(NoAccess::ReadOnly),
             (true, true, _) | (true, false, true) => Ok(()),
@@ -58,20 +62,30 @@ fn matches(token: Option<&Secret>, sent: &[u8]) -> bool {
 }
 
 fn is_foreign(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     if !is_own(host) {
         return true;
     }
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return false;
+    };
     let origin = origin.to_str().unwrap_or_default();
-    let site = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let site = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
     site != Some(host)
 }
 
 /// An address or `localhost`: a name that somebody's DNS could point here is not.
 fn is_own(host: &str) -> bool {
     let name = crate::decide::host::canonical(host);
-    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(&name);
     bare.is_empty() || bare == "localhost" || bare.parse::<IpAddr>().is_ok()
 }
 
@@ -86,14 +100,24 @@ mod tests {
         Some(SecretRef::Env("T".into()).resolve(&env).unwrap())
     }
 
-    fn check(tokens: &Tokens, method: Method, fields: &[(header::HeaderName, &str)]) -> Result<(), NoAccess> {
-        let headers = fields.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+    fn check(
+        tokens: &Tokens,
+        method: Method,
+        fields: &[(header::HeaderName, &str)],
+    ) -> Result<(), NoAccess> {
+        let headers = fields
+            .iter()
+            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+            .collect();
         tokens.check(&method, &headers)
     }
 
     #[test]
     fn tokens_decide_where_there_are_some() {
-        let tokens = Tokens { read: secret("r"), write: secret("w") };
+        let tokens = Tokens {
+            read: secret("r"),
+            write: secret("w"),
+        };
         let with = |method, token: &str| check(&tokens, method, &[(header::AUTHORIZATION, token)]);
         assert_eq!(check(&tokens, Method::GET, &[]), Err(NoAccess::Token));
         assert_eq!(with(Method::GET, "Bearer x"), Err(NoAccess::Token));
@@ -114,9 +138,15 @@ mod tests {
         };
         assert_eq!(with("127.0.0.1:9090", None), Ok(()));
         assert_eq!(with("[::1]:9090", None), Ok(()));
-        assert_eq!(with("localhost:9090", Some("http://localhost:9090")), Ok(()));
+        assert_eq!(
+            with("localhost:9090", Some("http://localhost:9090")),
+            Ok(())
+        );
         assert_eq!(with("evil.example:9090", None), Err(NoAccess::Foreign));
-        assert_eq!(with("127.0.0.1:9090", Some("https://evil.example")), Err(NoAccess::Foreign));
+        assert_eq!(
+            with("127.0.0.1:9090", Some("https://evil.example")),
+            Err(NoAccess::Foreign)
+        );
         assert_eq!(with("127.0.0.1:9090", Some("null")), Err(NoAccess::Foreign));
     }
 }

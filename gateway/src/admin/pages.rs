@@ -15,8 +15,13 @@ use crate::proxy::Shared;
 use crate::runtime::reload::{ReloadError, Trigger};
 
 /// Answers a request of an operator.
-pub(super) async fn answer(control: &Arc<Control>, session: &mut ServerSession) -> Response<Vec<u8>> {
-    let listener = listen::facts(session).map(|facts| facts.listener.name.to_string()).unwrap_or_default();
+pub(super) async fn answer(
+    control: &Arc<Control>,
+    session: &mut ServerSession,
+) -> Response<Vec<u8>> {
+    let listener = listen::facts(session)
+        .map(|facts| facts.listener.name.to_string())
+        .unwrap_or_default();
     let head = session.req_header();
     let (method, path) = (head.method.clone(), head.uri.path().to_owned());
     let probe = matches!(path.as_str(), "/healthz" | "/readyz");
@@ -26,7 +31,11 @@ pub(super) async fn answer(control: &Arc<Control>, session: &mut ServerSession) 
         _ => true,
     };
     if !offered {
-        return problem(StatusCode::NOT_FOUND, "admin.none", "There is no such page on this address.");
+        return problem(
+            StatusCode::NOT_FOUND,
+            "admin.none",
+            "There is no such page on this address.",
+        );
     }
     // Probes tell nothing worth a token, and those who ask have none.
     if !probe && let Err(reason) = control.tokens.load().check(&method, &head.headers) {
@@ -40,15 +49,37 @@ async fn page(control: &Arc<Control>, method: &Method, path: &str) -> Response<V
     match path {
         "/reload" if *method == Method::POST => reload(control).await,
         "/reload" => not_allowed("POST"),
-        "/healthz" | "/readyz" | "/metrics" | "/config" | "/routes" | "/upstreams" | "/" if !reads => not_allowed("GET, HEAD"),
-        "/healthz" => text(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".to_owned()),
+        "/healthz" | "/readyz" | "/metrics" | "/config" | "/routes" | "/upstreams" | "/"
+            if !reads =>
+        {
+            not_allowed("GET, HEAD")
+        }
+        "/healthz" => text(
+            StatusCode::OK,
+            "text/plain; charset=utf-8",
+            "ok\n".to_owned(),
+        ),
         "/readyz" => ready(control),
-        "/metrics" => text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", control.exposition.text()),
+        "/metrics" => text(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            control.exposition.text(),
+        ),
         "/config" => data(StatusCode::OK, &config(control)),
-        "/routes" => data(StatusCode::OK, &describe::routes(&control.shared.live.snapshot().loaded)),
-        "/upstreams" => data(StatusCode::OK, &describe::upstreams(&control.shared.live.snapshot())),
+        "/routes" => data(
+            StatusCode::OK,
+            &describe::routes(&control.shared.live.snapshot().loaded),
+        ),
+        "/upstreams" => data(
+            StatusCode::OK,
+            &describe::upstreams(&control.shared.live.snapshot()),
+        ),
         "/" => data(StatusCode::OK, &index()),
-        _ => problem(StatusCode::NOT_FOUND, "admin.none", "There is no such page; / lists them."),
+        _ => problem(
+            StatusCode::NOT_FOUND,
+            "admin.none",
+            "There is no such page; / lists them.",
+        ),
     }
 }
 
@@ -84,23 +115,39 @@ fn config(control: &Control) -> Value {
 
 async fn reload(control: &Arc<Control>) -> Response<Vec<u8>> {
     let Some(reloader) = control.reloader().cloned() else {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "admin.stopping", "The gateway is not serving.");
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "admin.stopping",
+            "The gateway is not serving.",
+        );
     };
-    let outcome = control.runtime.spawn(async move { reloader.reload(Trigger::Admin).await }).await;
+    let outcome = control
+        .runtime
+        .spawn(async move { reloader.reload(Trigger::Admin).await })
+        .await;
     match outcome {
         Ok(Ok(applied)) => {
             let hash = applied.map(|applied| applied.hash);
             data(StatusCode::OK, &json!({ "result": "ok", "hash": hash }))
         }
         Ok(Err(error)) => data(StatusCode::UNPROCESSABLE_ENTITY, &refused(&error)),
-        Err(_panicked) => problem(StatusCode::INTERNAL_SERVER_ERROR, "gateway.internal", "The reload failed."),
+        Err(_panicked) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "gateway.internal",
+            "The reload failed.",
+        ),
     }
 }
 
 fn refused(error: &ReloadError) -> Value {
     let complaints = match error {
-        ReloadError::Config(failure) => crate::config::render::json(&failure.report, &failure.sources),
-        ReloadError::Compile { .. } | ReloadError::Bind(_) | ReloadError::Admin(_) | ReloadError::AccessLog { .. } => json!([]),
+        ReloadError::Config(failure) => {
+            crate::config::render::json(&failure.report, &failure.sources)
+        }
+        ReloadError::Compile { .. }
+        | ReloadError::Bind(_)
+        | ReloadError::Admin(_)
+        | ReloadError::AccessLog { .. } => json!([]),
     };
     json!({ "result": "failed", "error": error.to_string(), "rendered": error.render(), "complaints": complaints })
 }
@@ -108,23 +155,45 @@ fn refused(error: &ReloadError) -> Value {
 fn no_access(reason: NoAccess) -> Response<Vec<u8>> {
     match reason {
         NoAccess::Token => {
-            let mut answer = problem(StatusCode::UNAUTHORIZED, "admin.token", "A valid token is needed here.");
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+            let mut answer = problem(
+                StatusCode::UNAUTHORIZED,
+                "admin.token",
+                "A valid token is needed here.",
+            );
+            answer.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                http::HeaderValue::from_static("Bearer"),
+            );
             answer
         }
-        NoAccess::ReadOnly => problem(StatusCode::FORBIDDEN, "admin.read-only", "This token may not change anything."),
-        NoAccess::Foreign => problem(StatusCode::FORBIDDEN, "admin.foreign", "Ask by address, and not from a page of another site."),
+        NoAccess::ReadOnly => problem(
+            StatusCode::FORBIDDEN,
+            "admin.read-only",
+            "This token may not change anything.",
+        ),
+        NoAccess::Foreign => problem(
+            StatusCode::FORBIDDEN,
+            "admin.foreign",
+            "Ask by address, and not from a page of another site.",
+        ),
     }
 }
 
 fn not_allowed(allow: &'static str) -> Response<Vec<u8>> {
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "admin.method", "Not with this method.");
-    answer.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static(allow));
+    let mut answer = problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "admin.method",
+        "Not with this method.",
+    );
+    answer
+        .headers_mut()
+        .insert(header::ALLOW, http::HeaderValue::from_static(allow));
     answer
 }
 
 fn problem(status: StatusCode, code: &str, title: &str) -> Response<Vec<u8>> {
-    let value = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code });
+    let value =
+        json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code });
     text(status, "application/problem+json", value.to_string())
 }
 
@@ -137,10 +206,18 @@ fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Vec<u8
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
-    headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, http::HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        http::HeaderValue::from_static("no-store"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        http::HeaderValue::from_static("nosniff"),
+    );
     let length = answer.body().len();
-    answer.headers_mut().insert(header::CONTENT_LENGTH, http::HeaderValue::from(length));
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, http::HeaderValue::from(length));
     answer
 }
 
@@ -154,7 +231,9 @@ pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<S
             kind: MetricType::GAUGE,
             read: Box::new(move || {
                 let counts = of_connections.connections_by_listener().into_iter();
-                counts.map(|(name, count)| (vec![("listener", name)], float(count as u64))).collect()
+                counts
+                    .map(|(name, count)| (vec![("listener", name)], float(count as u64)))
+                    .collect()
             }),
         },
         Source {
@@ -163,7 +242,9 @@ pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<S
             kind: MetricType::COUNTER,
             read: Box::new(move || {
                 let counts = of_refused.turned_away.read().into_iter();
-                counts.map(|(name, count)| (vec![("listener", name.to_string())], float(count))).collect()
+                counts
+                    .map(|(name, count)| (vec![("listener", name.to_string())], float(count)))
+                    .collect()
             }),
         },
         Source {
@@ -175,7 +256,10 @@ pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<S
     ]
 }
 
-#[expect(clippy::cast_precision_loss, reason = "the text format knows only floats; 2^53 is far away")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the text format knows only floats; 2^53 is far away"
+)]
 fn float(count: u64) -> f64 {
     count as f64
 }

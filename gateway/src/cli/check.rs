@@ -46,7 +46,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
         said = format!("{:#}\n", Value::Array(complaints));
     }
     let answered = answer(&said);
-    if wrong { ExitCode::from(WRONG) } else { answered }
+    if wrong {
+        ExitCode::from(WRONG)
+    } else {
+        answered
+    }
 }
 
 fn praise(loaded: &Loaded) -> String {

@@ -48,7 +48,9 @@ fn syntax(errors: &[toml::de::Error], file: &SourceFile, report: &mut Report) {
             let name = file.text().get(span).unwrap_or_default();
             let message = format!("`{name}` is written twice");
             let complaint = report.error(place, "config.syntax", message);
-            complaint.label("the second time").help("remove one of the two");
+            complaint
+                .label("the second time")
+                .help("remove one of the two");
         }
     }
 }

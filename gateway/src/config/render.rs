@@ -62,7 +62,11 @@ pub fn summary(report: &Report, sources: &SourceMap) -> Option<String> {
     let place = match sources.files() {
         [] => String::new(),
         [only] => format!(" in {}", only.name()),
-        [first, rest @ ..] => format!(" in {} and {}", first.name(), several(rest.len(), "more file")?),
+        [first, rest @ ..] => format!(
+            " in {} and {}",
+            first.name(),
+            several(rest.len(), "more file")?
+        ),
     };
     Some(format!("{}{place}", parts.join(", ")))
 }
@@ -70,7 +74,11 @@ pub fn summary(report: &Report, sources: &SourceMap) -> Option<String> {
 /// The same as data: an array of complaints.
 pub fn json(report: &Report, sources: &SourceMap) -> Value {
     let complaints = report.complaints().iter();
-    Value::Array(complaints.map(|complaint| as_json(complaint, sources)).collect())
+    Value::Array(
+        complaints
+            .map(|complaint| as_json(complaint, sources))
+            .collect(),
+    )
 }
 
 fn groups<'a>(complaint: &'a Complaint, sources: &'a SourceMap) -> Vec<Group<'a>> {
@@ -94,7 +102,12 @@ fn files<'a>(complaint: &Complaint, sources: &'a SourceMap) -> Vec<&'a SourceFil
     let mut found: Vec<&SourceFile> = Vec::new();
     let related = complaint.related.iter().map(|(span, _)| span);
     // A complaint without a file of its own is shown by its sentence alone.
-    for span in complaint.span.iter().filter(|span| is_place(span)).chain(related) {
+    for span in complaint
+        .span
+        .iter()
+        .filter(|span| is_place(span))
+        .chain(related)
+    {
         let Some(file) = sources.file(span.start) else {
             continue;
         };
@@ -141,7 +154,9 @@ fn one_line(file: &SourceFile, span: &Span) -> Range<usize> {
     let local = file.local(span);
     let written = file.text().get(local.clone()).unwrap_or_default();
     match written.find('\n') {
-        Some(end) => local.start..local.start + written.get(..end).map_or(0, |line| line.trim_end().len()),
+        Some(end) => {
+            local.start..local.start + written.get(..end).map_or(0, |line| line.trim_end().len())
+        }
         None => local,
     }
 }

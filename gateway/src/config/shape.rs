@@ -271,7 +271,7 @@ impl Walk<'_> {
             Ok(Cow::Owned(value)) => {
                 *text = Cow::Owned(value);
                 filled = true;
-            },
+            }
             Err(errors) => {
                 for error in errors {
                     let place = inside(self.sources, span, text, &error.at);

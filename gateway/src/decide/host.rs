@@ -1,6 +1,7 @@
 //! The host of a request: in lower case, without port and without the root's dot.
 
 use std::borrow::Cow;
+use std::net::Ipv6Addr;
 
 use http::{HeaderMap, Uri, header};
 
@@ -10,7 +11,10 @@ use http::{HeaderMap, Uri, header};
 pub fn of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Cow<'a, str> {
     let authority = match uri.authority() {
         Some(authority) => authority.as_str(),
-        None => headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        None => headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default(),
     };
     canonical(authority)
 }
@@ -19,6 +23,9 @@ pub fn of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Cow<'a, str> {
 pub fn canonical(authority: &str) -> Cow<'_, str> {
     let host = without_port(authority);
     let host = host.strip_suffix('.').unwrap_or(host);
+    if let Some(address) = ipv6(host) {
+        return Cow::Owned(format!("[{address}]"));
+    }
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(host.to_ascii_lowercase())
     } else {
@@ -26,9 +33,16 @@ pub fn canonical(authority: &str) -> Cow<'_, str> {
     }
 }
 
+/// One address has many spellings; routes are matched by the one of RFC 5952.
+fn ipv6(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
 fn without_port(authority: &str) -> &str {
     if authority.starts_with('[') {
-        let end = authority.find(']').map_or(authority.len(), |bracket| bracket + 1);
+        let end = authority
+            .find(']')
+            .map_or(authority.len(), |bracket| bracket + 1);
         return authority.get(..end).unwrap_or(authority);
     }
     authority.split(':').next().unwrap_or(authority)
@@ -46,6 +60,7 @@ mod tests {
             ("api.example.com.", "api.example.com"),
             ("api.example.com.:80", "api.example.com"),
             ("[2001:DB8::1]:80", "[2001:db8::1]"),
+            ("[2001:db8:0:0:0:0:0:1]", "[2001:db8::1]"),
             ("192.0.2.1:80", "192.0.2.1"),
             ("", ""),
         ] {
@@ -58,6 +73,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "b.example.com".parse().unwrap());
         assert_eq!(of(&Uri::from_static("/x"), &headers), "b.example.com");
-        assert_eq!(of(&Uri::from_static("http://a.example.com/x"), &headers), "a.example.com");
+        assert_eq!(
+            of(&Uri::from_static("http://a.example.com/x"), &headers),
+            "a.example.com"
+        );
     }
 }

@@ -4,26 +4,46 @@ use http::{HeaderValue, header};
 use plugins::contract::flow::{Refusal, Reply};
 use plugins::contract::value::ValueError;
 
+use crate::routing::Allow;
 use crate::routing::path::PathRefusal;
 use crate::routing::pattern::ConditionSource;
-use crate::routing::Allow;
 
 const fn refusal(status: u16, code: &'static str, title: &'static str) -> Refusal {
-    Refusal { status, code, title }
+    Refusal {
+        status,
+        code,
+        title,
+    }
 }
 
 /// No route fits.
 pub static NO_ROUTE: Refusal = refusal(404, "route.none", "No route matches this request.");
 /// Routes fit the path but not the method.
-pub static METHOD: Refusal = refusal(405, "route.method", "This path exists, but not for this method.");
+pub static METHOD: Refusal = refusal(
+    405,
+    "route.method",
+    "This path exists, but not for this method.",
+);
 /// A value that decides about the route is there twice, or is no text.
-pub static AMBIGUOUS: Refusal = refusal(400, "route.ambiguous", "A value that decides about the route is ambiguous.");
+pub static AMBIGUOUS: Refusal = refusal(
+    400,
+    "route.ambiguous",
+    "A value that decides about the route is ambiguous.",
+);
 /// A dispatch has no answer for the request's value.
 pub static NO_MATCH: Refusal = refusal(404, "dispatch.no-match", "Nothing serves this value here.");
 /// A value that the answer or the upstream's request needs is not in the request.
-pub static VALUE_MISSING: Refusal = refusal(400, "request.value-missing", "The request lacks a value that this route needs.");
+pub static VALUE_MISSING: Refusal = refusal(
+    400,
+    "request.value-missing",
+    "The request lacks a value that this route needs.",
+);
 /// Or it is there twice, or it is unfit for its place.
-pub static VALUE_UNFIT: Refusal = refusal(400, "request.value-unfit", "A value of the request is repeated or malformed.");
+pub static VALUE_UNFIT: Refusal = refusal(
+    400,
+    "request.value-unfit",
+    "A value of the request is repeated or malformed.",
+);
 
 /// One refusal for each way in which a path can be wrong; the code is the path's own.
 macro_rules! path_refusals {
@@ -41,14 +61,26 @@ macro_rules! path_refusals {
 }
 
 path_refusals!(
-    NotAbsolute, IllegalByte, Control, Backslash, MalformedEscape, DoubleEscape, InvalidUtf8, EncodedSlash, PathParams,
-    HiddenDots, AboveRoot,
+    NotAbsolute,
+    IllegalByte,
+    Control,
+    Backslash,
+    MalformedEscape,
+    DoubleEscape,
+    InvalidUtf8,
+    EncodedSlash,
+    PathParams,
+    HiddenDots,
+    AboveRoot,
 );
 
 /// The answer to a path that has no normal form. The code names what is wrong.
 pub(super) fn path(refused: PathRefusal) -> Box<Reply> {
     let mut detail = refused.to_string();
-    detail.replace_range(..1, &detail.get(..1).unwrap_or_default().to_ascii_uppercase());
+    detail.replace_range(
+        ..1,
+        &detail.get(..1).unwrap_or_default().to_ascii_uppercase(),
+    );
     detail.push('.');
     Box::new(Reply::refusal(path_refusal(refused)).detail(detail))
 }
@@ -69,7 +101,9 @@ pub(super) fn ambiguous(source: ConditionSource, name: &str) -> Box<Reply> {
         ConditionSource::Query => "query parameter",
         ConditionSource::Cookie => "cookie",
     };
-    Box::new(Reply::refusal(&AMBIGUOUS).detail(format!("The {what} `{name}` occurs more than once.")))
+    Box::new(
+        Reply::refusal(&AMBIGUOUS).detail(format!("The {what} `{name}` occurs more than once.")),
+    )
 }
 
 /// 400 for a value that a template needs.

@@ -85,13 +85,26 @@ impl AccessLog {
             closed: AtomicBool::new(false),
         });
         let of_thread = shared.clone();
-        let join = thread::Builder::new().name("access-log".into()).spawn(move || of_thread.run())?;
-        Ok(Self { shared, writer: join.thread().clone(), join: Mutex::new(Some(join)) })
+        let join = thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || of_thread.run())?;
+        Ok(Self {
+            shared,
+            writer: join.thread().clone(),
+            join: Mutex::new(Some(join)),
+        })
     }
 
     /// Adds a line to a worker's buffer.
     pub fn write(&self, worker: usize, line: &Line<'_>) {
-        let Some(buffer) = self.shared.buffers.get(worker).or(self.shared.buffers.last()) else { return };
+        let Some(buffer) = self
+            .shared
+            .buffers
+            .get(worker)
+            .or(self.shared.buffers.last())
+        else {
+            return;
+        };
         let mut buffer = lock(buffer);
         if buffer.len() >= BUFFER_MAX {
             self.shared.metrics.access_log_dropped.add_one();
@@ -134,7 +147,10 @@ impl Shared {
         loop {
             let closed = self.closed.load(Ordering::Acquire);
             if self.reopen.swap(false, Ordering::AcqRel) {
-                self.complain(lock(&self.destination).reopen(), "Cannot open the access log again");
+                self.complain(
+                    lock(&self.destination).reopen(),
+                    "Cannot open the access log again",
+                );
             }
             let wrote = self.drain();
             match (wrote, closed) {
@@ -154,7 +170,10 @@ impl Shared {
                 continue;
             }
             wrote = true;
-            self.complain(lock(&self.destination).write(&full), "Cannot write the access log");
+            self.complain(
+                lock(&self.destination).write(&full),
+                "Cannot write the access log",
+            );
             give_back(buffer, full);
         }
         wrote

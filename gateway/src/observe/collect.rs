@@ -44,14 +44,25 @@ impl Exposition {
         let registry = prometheus::Registry::new();
         // The registry wants one description to tell collectors apart; the families carry their own.
         let name = "gateway_metrics".to_owned();
-        let description = Desc::new(name, "All metrics".to_owned(), Vec::new(), std::collections::HashMap::new())?;
-        registry.register(Box::new(Families { metrics, sources, descriptions: vec![description] }))?;
+        let description = Desc::new(
+            name,
+            "All metrics".to_owned(),
+            Vec::new(),
+            std::collections::HashMap::new(),
+        )?;
+        registry.register(Box::new(Families {
+            metrics,
+            sources,
+            descriptions: vec![description],
+        }))?;
         Ok(Self { registry })
     }
 
     /// The text of `/metrics`.
     pub fn text(&self) -> String {
-        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+        prometheus::TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap_or_default()
     }
 }
 
@@ -76,27 +87,61 @@ impl Families {
     fn routes(&self) -> Vec<MetricFamily> {
         let (mut requests, mut seconds, mut hops, mut refusals) = (vec![], vec![], vec![], vec![]);
         for (status, count) in self.metrics.unrouted.read() {
-            requests.push(counter(&[("route", ""), ("status", &status_label(status))], count));
+            requests.push(counter(
+                &[("route", ""), ("status", &status_label(status))],
+                count,
+            ));
         }
         for (name, route) in &*lock(&self.metrics.routes) {
             for (status, count) in route.requests.read() {
-                requests.push(counter(&[("route", name), ("status", &status_label(status))], count));
+                requests.push(counter(
+                    &[("route", name), ("status", &status_label(status))],
+                    count,
+                ));
             }
             seconds.extend(histogram(&[("route", name)], &route.seconds));
             hops.extend(histogram(&[("route", name)], &route.hop));
             for kind in &route.refusals {
                 let plugin = kind.refusal.code.split('.').next().unwrap_or_default();
-                for (mode, count) in [("enforce", kind.enforced.read()), ("shadow", kind.shadowed.read())] {
-                    let labels = [("route", &**name), ("plugin", plugin), ("code", kind.refusal.code), ("mode", mode)];
+                for (mode, count) in [
+                    ("enforce", kind.enforced.read()),
+                    ("shadow", kind.shadowed.read()),
+                ] {
+                    let labels = [
+                        ("route", &**name),
+                        ("plugin", plugin),
+                        ("code", kind.refusal.code),
+                        ("mode", mode),
+                    ];
                     refusals.extend((count > 0).then(|| counter(&labels, count)));
                 }
             }
         }
         vec![
-            family("gateway_requests_total", "Requests by route and status.", MetricType::COUNTER, requests),
-            family("gateway_request_seconds", "From the first byte of a request to the last of its answer.", MetricType::HISTOGRAM, seconds),
-            family("gateway_hop_seconds", "The gateway's own share of a request: without waiting for the upstream.", MetricType::HISTOGRAM, hops),
-            family("gateway_refusals_total", "Requests that a policy refused, or would have refused in shadow.", MetricType::COUNTER, refusals),
+            family(
+                "gateway_requests_total",
+                "Requests by route and status.",
+                MetricType::COUNTER,
+                requests,
+            ),
+            family(
+                "gateway_request_seconds",
+                "From the first byte of a request to the last of its answer.",
+                MetricType::HISTOGRAM,
+                seconds,
+            ),
+            family(
+                "gateway_hop_seconds",
+                "The gateway's own share of a request: without waiting for the upstream.",
+                MetricType::HISTOGRAM,
+                hops,
+            ),
+            family(
+                "gateway_refusals_total",
+                "Requests that a policy refused, or would have refused in shadow.",
+                MetricType::COUNTER,
+                refusals,
+            ),
         ]
     }
 
@@ -106,37 +151,69 @@ impl Families {
             histogram(&[("route", route), ("upstream", upstream)], handle)
         });
         let help = "From picking a target to the last byte of its response.";
-        family("gateway_upstream_seconds", help, MetricType::HISTOGRAM, samples.collect())
+        family(
+            "gateway_upstream_seconds",
+            help,
+            MetricType::HISTOGRAM,
+            samples.collect(),
+        )
     }
 
     fn attempts(&self) -> MetricFamily {
         let mut samples = Vec::new();
         for ((upstream, target), handle) in &*lock(&self.metrics.targets) {
             for (count, (_, result)) in handle.read_pairs().filter(|(count, _)| count.read() > 0) {
-                let labels = [("upstream", &**upstream), ("target", target), ("result", result)];
+                let labels = [
+                    ("upstream", &**upstream),
+                    ("target", target),
+                    ("result", result),
+                ];
                 samples.push(counter(&labels, count.read()));
             }
         }
-        family("gateway_upstream_attempts_total", "Attempts at targets by result.", MetricType::COUNTER, samples)
+        family(
+            "gateway_upstream_attempts_total",
+            "Attempts at targets by result.",
+            MetricType::COUNTER,
+            samples,
+        )
     }
 
     fn reloads(&self) -> MetricFamily {
-        let results = [("ok", &self.metrics.reloads_applied), ("failed", &self.metrics.reloads_refused)];
-        let samples = results.iter().map(|(result, count)| counter(&[("result", result)], count.read()));
+        let results = [
+            ("ok", &self.metrics.reloads_applied),
+            ("failed", &self.metrics.reloads_refused),
+        ];
+        let samples = results
+            .iter()
+            .map(|(result, count)| counter(&[("result", result)], count.read()));
         let help = "Reloads of the configuration by result.";
-        family("gateway_config_reloads_total", help, MetricType::COUNTER, samples.collect())
+        family(
+            "gateway_config_reloads_total",
+            help,
+            MetricType::COUNTER,
+            samples.collect(),
+        )
     }
 
     fn dropped(&self) -> MetricFamily {
         let samples = vec![counter(&[], self.metrics.access_log_dropped.read())];
         let help = "Access-log lines dropped because the writer could not keep up.";
-        family("gateway_access_log_dropped_total", help, MetricType::COUNTER, samples)
+        family(
+            "gateway_access_log_dropped_total",
+            help,
+            MetricType::COUNTER,
+            samples,
+        )
     }
 }
 
 fn from_source(source: &Source) -> MetricFamily {
     let metric = |(labels, value): Sample| {
-        let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let mut metric = Metric::from_label(pairs(&labels));
         if source.kind == MetricType::COUNTER {
             metric.set_counter(counter_of(value));
@@ -147,7 +224,12 @@ fn from_source(source: &Source) -> MetricFamily {
         }
         metric
     };
-    family(source.name, source.help, source.kind, (source.read)().into_iter().map(metric).collect())
+    family(
+        source.name,
+        source.help,
+        source.kind,
+        (source.read)().into_iter().map(metric).collect(),
+    )
 }
 
 fn status_label(status: Option<u16>) -> String {
@@ -173,7 +255,10 @@ fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
     labels.iter().map(pair).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "the text format knows only floats; 2^53 is far away")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the text format knows only floats; 2^53 is far away"
+)]
 fn counter(labels: &[(&str, &str)], value: u64) -> Metric {
     let mut metric = Metric::from_label(pairs(labels));
     metric.set_counter(counter_of(value as f64));
@@ -210,7 +295,10 @@ fn histogram_of(reading: &Reading) -> HistogramProto {
     histogram
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nanoseconds as seconds need no more than 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nanoseconds as seconds need no more than 53 bits"
+)]
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
@@ -229,8 +317,14 @@ mod tests {
         one.observe(Duration::from_millis(1));
         two.observe(Duration::from_millis(1));
         let text = Exposition::new(metrics.clone(), Vec::new()).unwrap().text();
-        assert!(text.contains(r#"gateway_upstream_seconds_count{route="ab",upstream="c"} 1"#), "{text}");
-        assert!(text.contains(r#"gateway_upstream_seconds_count{route="a",upstream="bc"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"gateway_upstream_seconds_count{route="ab",upstream="c"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"gateway_upstream_seconds_count{route="a",upstream="bc"} 1"#),
+            "{text}"
+        );
     }
 
     #[test]
@@ -239,8 +333,17 @@ mod tests {
         let route = metrics.route(&"orders".into());
         route.finished(200, Duration::from_millis(3), Duration::from_micros(20));
         let text = Exposition::new(metrics.clone(), Vec::new()).unwrap().text();
-        assert!(text.contains(r#"gateway_requests_total{route="orders",status="200"} 1"#), "{text}");
-        assert!(text.contains(r#"gateway_hop_seconds_bucket{route="orders",le="0.000025"} 1"#), "{text}");
-        assert!(text.contains(r#"gateway_config_reloads_total{result="ok"} 0"#), "{text}");
+        assert!(
+            text.contains(r#"gateway_requests_total{route="orders",status="200"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"gateway_hop_seconds_bucket{route="orders",le="0.000025"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"gateway_config_reloads_total{result="ok"} 0"#),
+            "{text}"
+        );
     }
 }

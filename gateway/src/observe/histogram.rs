@@ -8,14 +8,36 @@ pub type Bounds = &'static [u64];
 
 /// Bounds for whole requests: 0.5 ms to 60 s.
 pub const REQUEST: Bounds = &[
-    500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 100_000_000,
-    250_000_000, 500_000_000, 1_000_000_000, 2_500_000_000, 5_000_000_000, 10_000_000_000,
-    30_000_000_000, 60_000_000_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
 ];
 
 /// Bounds for our own share: 10 µs to 100 ms.
 pub const HOP: Bounds = &[
-    10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
     100_000_000,
 ];
 
@@ -42,8 +64,14 @@ pub struct Reading {
 impl Histogram {
     /// An empty one.
     pub fn new(bounds: Bounds) -> Self {
-        let buckets = std::iter::repeat_with(AtomicU64::default).take(bounds.len() + 1).collect();
-        Self { bounds, buckets, sum: AtomicU64::new(0) }
+        let buckets = std::iter::repeat_with(AtomicU64::default)
+            .take(bounds.len() + 1)
+            .collect();
+        Self {
+            bounds,
+            buckets,
+            sum: AtomicU64::new(0),
+        }
     }
 
     /// Adds a sample.
@@ -65,7 +93,11 @@ impl Histogram {
         };
         let cumulative: Vec<u64> = self.buckets.iter().map(&mut cumulate).collect();
         let buckets = self.bounds.iter().copied().zip(cumulative).collect();
-        Reading { buckets, count, sum: self.sum.load(Ordering::Relaxed) }
+        Reading {
+            buckets,
+            count,
+            sum: self.sum.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -79,7 +111,11 @@ mod tests {
         for nanos in [1, 10, 11, 20, 21] {
             histogram.observe(Duration::from_nanos(nanos));
         }
-        let expected = Reading { buckets: vec![(10, 2), (20, 4)], count: 5, sum: 63 };
+        let expected = Reading {
+            buckets: vec![(10, 2), (20, 4)],
+            count: 5,
+            sum: 63,
+        };
         assert_eq!(histogram.read(), expected);
     }
 }

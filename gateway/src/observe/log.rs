@@ -20,6 +20,9 @@ pub fn start() {
         .with_target(false)
         .try_init();
     if misread && started.is_ok() {
-        tracing::warn!(GATEWAY_LOG = wanted, "Cannot read this filter; using the default");
+        tracing::warn!(
+            GATEWAY_LOG = wanted,
+            "Cannot read this filter; using the default"
+        );
     }
 }

@@ -112,8 +112,17 @@ impl RouteMetrics {
 
     /// Counts a refusal of a plugin, or what would have been one.
     pub fn refused(&self, refusal: &'static Refusal, shadowed: bool) {
-        if let Some(found) = self.refusals.iter().find(|counters| std::ptr::eq(counters.refusal, refusal)) {
-            if shadowed { &found.shadowed } else { &found.enforced }.add_one();
+        if let Some(found) = self
+            .refusals
+            .iter()
+            .find(|counters| std::ptr::eq(counters.refusal, refusal))
+        {
+            if shadowed {
+                &found.shadowed
+            } else {
+                &found.enforced
+            }
+            .add_one();
         }
     }
 }
@@ -126,7 +135,9 @@ impl TargetMetrics {
         }
     }
 
-    pub(super) fn read_pairs(&self) -> impl Iterator<Item = (&Counter, (AttemptResult, &'static str))> {
+    pub(super) fn read_pairs(
+        &self,
+    ) -> impl Iterator<Item = (&Counter, (AttemptResult, &'static str))> {
         self.0.iter().zip(AttemptResult::ALL)
     }
 }
@@ -134,18 +145,27 @@ impl TargetMetrics {
 impl Metrics {
     /// The handle of a route, the same across reloads.
     pub fn route(&self, name: &Arc<str>) -> Arc<RouteMetrics> {
-        lock(&self.routes).entry(name.clone()).or_insert_with(|| Arc::new(RouteMetrics::new())).clone()
+        lock(&self.routes)
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(RouteMetrics::new()))
+            .clone()
     }
 
     /// The handle for the time that a route spends with an upstream.
     pub fn upstream_seconds(&self, route: &Arc<str>, upstream: &Arc<str>) -> Arc<Histogram> {
         let key = (route.clone(), upstream.clone());
-        lock(&self.upstream_seconds).entry(key).or_insert_with(|| Arc::new(Histogram::new(REQUEST))).clone()
+        lock(&self.upstream_seconds)
+            .entry(key)
+            .or_insert_with(|| Arc::new(Histogram::new(REQUEST)))
+            .clone()
     }
 
     /// The handle of a target.
     pub fn target(&self, upstream: &Arc<str>, target: &Arc<str>) -> Arc<TargetMetrics> {
-        lock(&self.targets).entry((upstream.clone(), target.clone())).or_default().clone()
+        lock(&self.targets)
+            .entry((upstream.clone(), target.clone()))
+            .or_default()
+            .clone()
     }
 
     /// Forgets handles that no snapshot holds any more, so that renamed routes do not pile up.

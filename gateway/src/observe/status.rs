@@ -34,7 +34,9 @@ impl Default for StatusCounters {
 impl StatusCounters {
     /// Counts one answer.
     pub fn count(&self, status: u16) {
-        let index = INDEX.get(usize::from(status)).map_or(CODES.len(), |index| usize::from(*index));
+        let index = INDEX
+            .get(usize::from(status))
+            .map_or(CODES.len(), |index| usize::from(*index));
         if let Some(counter) = self.0.get(index) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -43,7 +45,9 @@ impl StatusCounters {
     /// The codes that were counted at least once; `None` is all others together.
     pub fn read(&self) -> impl Iterator<Item = (Option<u16>, u64)> {
         let codes = CODES.iter().copied().map(Some).chain([None]);
-        codes.zip(self.0.iter().map(|counter| counter.load(Ordering::Relaxed))).filter(|(_, n)| *n > 0)
+        codes
+            .zip(self.0.iter().map(|counter| counter.load(Ordering::Relaxed)))
+            .filter(|(_, n)| *n > 0)
     }
 }
 

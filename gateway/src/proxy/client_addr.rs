@@ -24,26 +24,42 @@ pub struct Client {
 
 /// Resolves the client. `peer` is the connection's other end; `None` for a unix socket, which is trusted wherever the
 /// listener trusts anybody: who may open it is a matter of file permissions.
-pub fn resolve(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &Ranges, trusts: bool) -> Client {
+pub fn resolve(
+    peer: Option<IpAddr>,
+    headers: &HeaderMap,
+    trusted: &Ranges,
+    trusts: bool,
+) -> Client {
     let peer = peer.map(|peer| peer.to_canonical());
     if !trusts || peer.is_some_and(|peer| !trusted.contains(peer)) {
-        return Client { address: peer, trusted: false };
+        return Client {
+            address: peer,
+            trusted: false,
+        };
     }
     let mut client = peer;
     for element in elements_from_the_right(headers) {
-        let Some(address) = address(element) else { break };
+        let Some(address) = address(element) else {
+            break;
+        };
         client = Some(address);
         if !trusted.contains(address) {
             break;
         }
     }
-    Client { address: client, trusted: true }
+    Client {
+        address: client,
+        trusted: true,
+    }
 }
 
 /// Whether the trusted proxy says that the client came by TLS.
 pub fn secure(headers: &HeaderMap) -> Option<bool> {
     let mut values = headers.get_all(&PROTO).iter();
-    match (values.next().map(http::HeaderValue::as_bytes), values.next()) {
+    match (
+        values.next().map(http::HeaderValue::as_bytes),
+        values.next(),
+    ) {
         (Some(proto), None) if proto.eq_ignore_ascii_case(b"https") => Some(true),
         (Some(proto), None) if proto.eq_ignore_ascii_case(b"http") => Some(false),
         _ => None,
@@ -53,14 +69,28 @@ pub fn secure(headers: &HeaderMap) -> Option<bool> {
 /// The elements of all fields as one list, last first. A field that is no text is one malformed element.
 fn elements_from_the_right(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let fields = headers.get_all(&FOR).iter().rev();
-    fields.flat_map(|field| field.to_str().unwrap_or_default().rsplit(',').map(str::trim))
+    fields.flat_map(|field| {
+        field
+            .to_str()
+            .unwrap_or_default()
+            .rsplit(',')
+            .map(str::trim)
+    })
 }
 
 /// An address with or without port and brackets.
 fn address(element: &str) -> Option<IpAddr> {
-    let bare = element.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(element);
+    let bare = element
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(element);
     let address = bare.parse::<IpAddr>().ok();
-    let address = address.or_else(|| element.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    let address = address.or_else(|| {
+        element
+            .parse::<SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+    });
     address.map(|address| address.to_canonical())
 }
 
@@ -80,20 +110,36 @@ mod tests {
 
     #[test]
     fn an_untrusted_peer_is_the_client_whatever_it_says() {
-        assert_eq!(client("192.0.2.1", &["198.51.100.7"]), ("192.0.2.1".into(), false));
+        assert_eq!(
+            client("192.0.2.1", &["198.51.100.7"]),
+            ("192.0.2.1".into(), false)
+        );
     }
 
     #[test]
     fn reads_from_the_right_up_to_the_first_untrusted() {
-        assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]).0, "198.51.100.7");
-        assert_eq!(client("10.0.0.1", &["1.1.1.1", "198.51.100.7", "10.0.0.2"]).0, "198.51.100.7");
-        assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]).0, "10.0.0.3", "all trusted: the farthest");
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]).0,
+            "198.51.100.7"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1", "198.51.100.7", "10.0.0.2"]).0,
+            "198.51.100.7"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]).0,
+            "10.0.0.3",
+            "all trusted: the farthest"
+        );
         assert_eq!(client("10.0.0.1", &[]).0, "10.0.0.1");
     }
 
     #[test]
     fn stops_at_a_malformed_element() {
-        assert_eq!(client("10.0.0.1", &["198.51.100.7, nonsense, 10.0.0.2"]).0, "10.0.0.2");
+        assert_eq!(
+            client("10.0.0.1", &["198.51.100.7, nonsense, 10.0.0.2"]).0,
+            "10.0.0.2"
+        );
         assert_eq!(client("10.0.0.1", &["198.51.100.7,"]).0, "10.0.0.1");
     }
 
@@ -102,7 +148,10 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["198.51.100.7:4711"]).0, "198.51.100.7");
         assert_eq!(client("10.0.0.1", &["[2001:db8::1]:4711"]).0, "2001:db8::1");
         assert_eq!(client("10.0.0.1", &["[2001:db8::1]"]).0, "2001:db8::1");
-        assert_eq!(client("::ffff:10.0.0.1", &["::ffff:198.51.100.7"]).0, "198.51.100.7");
+        assert_eq!(
+            client("::ffff:10.0.0.1", &["::ffff:198.51.100.7"]).0,
+            "198.51.100.7"
+        );
     }
 
     #[test]
@@ -111,7 +160,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(FOR.clone(), http::HeaderValue::from_static("198.51.100.7"));
         let address = Some("198.51.100.7".parse().unwrap());
-        assert_eq!(resolve(None, &headers, &trusted, true), Client { address, trusted: true });
-        assert_eq!(resolve(None, &headers, &Ranges::default(), false), Client { address: None, trusted: false });
+        assert_eq!(
+            resolve(None, &headers, &trusted, true),
+            Client {
+                address,
+                trusted: true
+            }
+        );
+        assert_eq!(
+            resolve(None, &headers, &Ranges::default(), false),
+            Client {
+                address: None,
+                trusted: false
+            }
+        );
     }
 }

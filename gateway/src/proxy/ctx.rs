@@ -69,7 +69,12 @@ pub(super) struct Progress {
 
 impl Ctx {
     pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, seen: Seen::new(), memory: Memory::default(), progress: Progress::default() }
+        Self {
+            snapshot,
+            seen: Seen::new(),
+            memory: Memory::default(),
+            progress: Progress::default(),
+        }
     }
 
     pub(super) fn listener(&self) -> Option<&Listener> {
@@ -115,8 +120,14 @@ impl Seen {
     }
 
     /// Calls a function with what the policies may see.
-    pub(super) fn identified<'a>(&'a self, snapshot: &'a Snapshot, parts: &'a Parts<'a>) -> Identified<'a> {
-        let listener = self.listener.and_then(|index| snapshot.listeners.get(index));
+    pub(super) fn identified<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        parts: &'a Parts<'a>,
+    ) -> Identified<'a> {
+        let listener = self
+            .listener
+            .and_then(|index| snapshot.listeners.get(index));
         let route = self.route.and_then(|index| snapshot.routes.get(index));
         Identified {
             listener: listener.map_or("", |listener| &*listener.name),
@@ -150,7 +161,11 @@ impl<'a> Parts<'a> {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
-        Self { host: host::of(&head.uri, &head.headers), path, query }
+        Self {
+            host: host::of(&head.uri, &head.headers),
+            path,
+            query,
+        }
     }
 }
 

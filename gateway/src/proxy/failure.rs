@@ -16,18 +16,51 @@ pub(super) const NO_TARGET: ErrorType = ErrorType::Custom("no-target");
 pub(super) const REFUSED: ErrorType = ErrorType::Custom("refused");
 
 const fn failure(status: u16, code: &'static str, title: &'static str) -> Refusal {
-    Refusal { status, code, title }
+    Refusal {
+        status,
+        code,
+        title,
+    }
 }
 
 /// The connection's listener is in no snapshot: it was removed while the request arrived.
-pub(super) static LISTENER_GONE: Refusal = failure(503, "listener.gone", "This address is being closed.");
-static TIMEOUT: Refusal = failure(504, "request.timeout", "The request took longer than its route allows.");
-static NOBODY: Refusal = failure(503, "upstream.no-target", "No target of the upstream is available.");
-static CONNECT_TIMEOUT: Refusal = failure(504, "upstream.connect-timeout", "The upstream did not accept the connection in time.");
-static UNREACHABLE: Refusal = failure(502, "upstream.unreachable", "The upstream cannot be reached.");
-static UPSTREAM_TIMEOUT: Refusal = failure(504, "upstream.timeout", "The upstream did not answer in time.");
-static BROKEN: Refusal = failure(502, "upstream.closed", "The upstream closed the connection before it answered.");
-static BAD_RESPONSE: Refusal = failure(502, "upstream.bad-response", "The upstream's answer is malformed.");
+pub(super) static LISTENER_GONE: Refusal =
+    failure(503, "listener.gone", "This address is being closed.");
+static TIMEOUT: Refusal = failure(
+    504,
+    "request.timeout",
+    "The request took longer than its route allows.",
+);
+static NOBODY: Refusal = failure(
+    503,
+    "upstream.no-target",
+    "No target of the upstream is available.",
+);
+static CONNECT_TIMEOUT: Refusal = failure(
+    504,
+    "upstream.connect-timeout",
+    "The upstream did not accept the connection in time.",
+);
+static UNREACHABLE: Refusal = failure(
+    502,
+    "upstream.unreachable",
+    "The upstream cannot be reached.",
+);
+static UPSTREAM_TIMEOUT: Refusal = failure(
+    504,
+    "upstream.timeout",
+    "The upstream did not answer in time.",
+);
+static BROKEN: Refusal = failure(
+    502,
+    "upstream.closed",
+    "The upstream closed the connection before it answered.",
+);
+static BAD_RESPONSE: Refusal = failure(
+    502,
+    "upstream.bad-response",
+    "The upstream's answer is malformed.",
+);
 static CLIENT_SLOW: Refusal = failure(408, "client.timeout", "The request did not arrive in time.");
 static CLIENT_BAD: Refusal = failure(400, "client.bad-request", "The request is malformed.");
 static INTERNAL: Refusal = failure(500, "gateway.internal", "The gateway failed.");
@@ -38,8 +71,17 @@ const CLIENT_GONE: &str = "client.gone";
 /// Every failure that can be answered, for documents and tests.
 pub fn all() -> impl Iterator<Item = &'static Refusal> {
     [
-        &LISTENER_GONE, &TIMEOUT, &NOBODY, &CONNECT_TIMEOUT, &UNREACHABLE, &UPSTREAM_TIMEOUT, &BROKEN, &BAD_RESPONSE,
-        &CLIENT_SLOW, &CLIENT_BAD, &INTERNAL,
+        &LISTENER_GONE,
+        &TIMEOUT,
+        &NOBODY,
+        &CONNECT_TIMEOUT,
+        &UNREACHABLE,
+        &UPSTREAM_TIMEOUT,
+        &BROKEN,
+        &BAD_RESPONSE,
+        &CLIENT_SLOW,
+        &CLIENT_BAD,
+        &INTERNAL,
     ]
     .into_iter()
 }
@@ -51,18 +93,34 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
     match (error.esource(), kind) {
         (_, kind) if *kind == DEADLINE => Some(&TIMEOUT),
         (_, kind) if *kind == NO_TARGET => Some(&NOBODY),
+        // `Conn` ends a request that is over time by failing the read that Pingora keeps open on the client.
+        (ErrorSource::Downstream, Kind::ReadError) if past_deadline => Some(&TIMEOUT),
         (ErrorSource::Downstream, Kind::ReadTimedout) => Some(&CLIENT_SLOW),
-        (ErrorSource::Downstream, Kind::InvalidHTTPHeader | Kind::H1Error | Kind::H2Error | Kind::InvalidH2) => Some(&CLIENT_BAD),
+        (
+            ErrorSource::Downstream,
+            Kind::InvalidHTTPHeader | Kind::H1Error | Kind::H2Error | Kind::InvalidH2,
+        ) => Some(&CLIENT_BAD),
         (ErrorSource::Downstream, _) => None,
         (ErrorSource::Upstream | ErrorSource::Unset, _) if past_deadline => Some(&TIMEOUT),
         (_, Kind::ConnectTimedout | Kind::TLSHandshakeTimedout) => Some(&CONNECT_TIMEOUT),
         (
             _,
-            Kind::ConnectRefused | Kind::ConnectNoRoute | Kind::ConnectError | Kind::SocketError | Kind::BindError
-            | Kind::TLSHandshakeFailure | Kind::InvalidCert | Kind::HandshakeError | Kind::ConnectProxyFailure,
+            Kind::ConnectRefused
+            | Kind::ConnectNoRoute
+            | Kind::ConnectError
+            | Kind::SocketError
+            | Kind::BindError
+            | Kind::TLSHandshakeFailure
+            | Kind::InvalidCert
+            | Kind::HandshakeError
+            | Kind::ConnectProxyFailure,
         ) => Some(&UNREACHABLE),
-        (ErrorSource::Upstream, Kind::ReadTimedout | Kind::WriteTimedout) => Some(&UPSTREAM_TIMEOUT),
-        (ErrorSource::Upstream, Kind::ConnectionClosed | Kind::ReadError | Kind::WriteError) => Some(&BROKEN),
+        (ErrorSource::Upstream, Kind::ReadTimedout | Kind::WriteTimedout) => {
+            Some(&UPSTREAM_TIMEOUT)
+        }
+        (ErrorSource::Upstream, Kind::ConnectionClosed | Kind::ReadError | Kind::WriteError) => {
+            Some(&BROKEN)
+        }
         (ErrorSource::Upstream, _) => Some(&BAD_RESPONSE),
         (ErrorSource::Internal | ErrorSource::Unset, _) => Some(&INTERNAL),
     }
@@ -72,8 +130,14 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
 pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
     let past_deadline = super::request::remaining(ctx.seen.deadline).is_none();
     let refusal = judge(error, past_deadline);
-    let reply = ctx.progress.reply.take().or_else(|| refusal.map(|refusal| Box::new(reply_to(refusal))));
-    let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+    let reply = ctx
+        .progress
+        .reply
+        .take()
+        .or_else(|| refusal.map(|refusal| Box::new(reply_to(refusal))));
+    let begun = session
+        .response_written()
+        .is_some_and(|head| !head.status.is_informational());
     log(error, refusal, ctx);
     if begun {
         ctx.progress.code = Some(refusal.map_or(CLIENT_GONE, |refusal| refusal.code));
@@ -98,21 +162,35 @@ pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) 
 fn reply_to(refusal: &'static Refusal) -> Reply {
     let reply = Reply::refusal(refusal);
     if refusal.status == 503 {
-        return reply.header(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"));
+        return reply.header(
+            http::header::RETRY_AFTER,
+            http::HeaderValue::from_static("1"),
+        );
     }
     reply
 }
 
 fn nothing_more(error_code: u16) -> FailToProxy {
-    FailToProxy { error_code, can_reuse_downstream: false }
+    FailToProxy {
+        error_code,
+        can_reuse_downstream: false,
+    }
 }
 
 /// One line for operators: `debug` for what a client did, `warn` for what an upstream did, `error` for our own.
 fn log(error: &Error, refusal: Option<&'static Refusal>, ctx: &Ctx) {
     let route = ctx.route().map_or("", |route| &*route.name);
-    let target = ctx.progress.target.as_ref().map_or("", |target| &*target.address);
-    let (id, code) = (ctx.seen.id.to_str().unwrap_or_default(), refusal.map_or(CLIENT_GONE, |refusal| refusal.code));
-    if *error.etype() == REFUSED || *error.esource() == ErrorSource::Downstream || refusal.is_none() {
+    let target = ctx
+        .progress
+        .target
+        .as_ref()
+        .map_or("", |target| &*target.address);
+    let (id, code) = (
+        ctx.seen.id.to_str().unwrap_or_default(),
+        refusal.map_or(CLIENT_GONE, |refusal| refusal.code),
+    );
+    if *error.etype() == REFUSED || *error.esource() == ErrorSource::Downstream || refusal.is_none()
+    {
         tracing::debug!(%error, route, target, id, code, "A client failed a request");
     } else if std::ptr::eq(refusal.unwrap_or(&INTERNAL), &raw const INTERNAL) {
         tracing::error!(%error, route, target, id, code, "The gateway failed a request");
@@ -134,11 +212,27 @@ mod tests {
     fn maps_each_failure() {
         use ErrorSource::{Downstream, Internal, Upstream};
         for (source, kind, expected) in [
-            (Upstream, ErrorType::ConnectRefused, Some("upstream.unreachable")),
-            (Upstream, ErrorType::ConnectTimedout, Some("upstream.connect-timeout")),
+            (
+                Upstream,
+                ErrorType::ConnectRefused,
+                Some("upstream.unreachable"),
+            ),
+            (
+                Upstream,
+                ErrorType::ConnectTimedout,
+                Some("upstream.connect-timeout"),
+            ),
             (Upstream, ErrorType::ReadTimedout, Some("upstream.timeout")),
-            (Upstream, ErrorType::ConnectionClosed, Some("upstream.closed")),
-            (Upstream, ErrorType::InvalidHTTPHeader, Some("upstream.bad-response")),
+            (
+                Upstream,
+                ErrorType::ConnectionClosed,
+                Some("upstream.closed"),
+            ),
+            (
+                Upstream,
+                ErrorType::InvalidHTTPHeader,
+                Some("upstream.bad-response"),
+            ),
             (Downstream, ErrorType::ReadTimedout, Some("client.timeout")),
             (Downstream, ErrorType::ConnectionClosed, None),
             (Downstream, ErrorType::WriteError, None),
@@ -146,7 +240,11 @@ mod tests {
             (Internal, DEADLINE, Some("request.timeout")),
             (Internal, ErrorType::InternalError, Some("gateway.internal")),
         ] {
-            assert_eq!(code(source.clone(), kind.clone()), expected, "{source:?} {kind:?}");
+            assert_eq!(
+                code(source.clone(), kind.clone()),
+                expected,
+                "{source:?} {kind:?}"
+            );
         }
     }
 

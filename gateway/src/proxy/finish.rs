@@ -24,12 +24,29 @@ pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mu
             if let Some(arm) = ctx.arm().filter(|_| ctx.progress.attempts > 0) {
                 arm.seconds.observe(ctx.progress.upstream_time);
             }
-            route.chain.on_done(&Done { status: ctx.progress.status, total }, &ctx.memory);
+            route.chain.on_done(
+                &Done {
+                    status: ctx.progress.status,
+                    total,
+                },
+                &ctx.memory,
+            );
         }
     }
     let config = &ctx.snapshot.loaded.config.access_log;
     if wanted(config, status) {
-        log(shared, worker, session, ctx, &Ended { status, total, hop, query: config.query });
+        log(
+            shared,
+            worker,
+            session,
+            ctx,
+            &Ended {
+                status,
+                total,
+                hop,
+                query: config.query,
+            },
+        );
     }
 }
 
@@ -47,7 +64,8 @@ fn status(session: &Session, ctx: &Ctx) -> u16 {
 }
 
 fn wanted(config: &AccessLogConfig, status: u16) -> bool {
-    config.path != AccessLogPath::Off && (config.sample >= 1.0 || status >= 400 || rand::random::<f64>() < config.sample)
+    config.path != AccessLogPath::Off
+        && (config.sample >= 1.0 || status >= 400 || rand::random::<f64>() < config.sample)
 }
 
 fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &Ended) {

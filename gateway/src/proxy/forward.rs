@@ -18,7 +18,10 @@ use crate::runtime::route::Route;
 pub(super) fn pick(_session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
     let left = remaining(ctx.seen.deadline).ok_or_else(|| failed(failure::DEADLINE))?;
     let arm = ctx.arm().ok_or_else(|| failed(failure::NO_TARGET))?;
-    let mut pick = arm.upstream.pick().ok_or_else(|| failed(failure::NO_TARGET))?;
+    let mut pick = arm
+        .upstream
+        .pick()
+        .ok_or_else(|| failed(failure::NO_TARGET))?;
     within(&mut pick.peer, left);
     ctx.progress.attempts += 1;
     ctx.progress.target = Some(pick.target);
@@ -56,12 +59,28 @@ pub(super) fn not_connected(ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> 
 
 /// The attempt failed after the connection was there. Only a connection from the pool that the target had closed
 /// meanwhile is worth another try, and only if the request may safely be sent twice.
-pub(super) fn broke(session: &Session, ctx: &mut Ctx, mut error: Box<Error>, reused: bool) -> Box<Error> {
+pub(super) fn broke(
+    session: &Session,
+    ctx: &mut Ctx,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
     if *error.esource() != ErrorSource::Downstream && ctx.progress.status.is_none() {
-        let timed_out = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
-        over(ctx, if timed_out { AttemptResult::TimedOut } else { AttemptResult::Broken });
+        let timed_out = matches!(
+            error.etype(),
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout
+        );
+        over(
+            ctx,
+            if timed_out {
+                AttemptResult::TimedOut
+            } else {
+                AttemptResult::Broken
+            },
+        );
     }
-    let repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+    let repeatable =
+        session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
     if repeatable && ctx.progress.reply.is_none() && ctx.progress.status.is_none() {
         error.retry.decide_reuse(reused);
     } else {
@@ -79,7 +98,12 @@ fn over(ctx: &mut Ctx, result: AttemptResult) {
 
 /// Prepares the head of one attempt; `head` is a fresh copy of the client's.
 pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
-    let Ctx { snapshot, seen, memory, progress } = ctx;
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        progress,
+    } = ctx;
     let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) else {
         return Err(failed(ErrorType::InternalError));
     };
@@ -93,9 +117,14 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         peer: seen.peer,
         trusted: seen.trusted,
         version: original.version,
-        target: progress.target.as_ref().map_or("", |target| &*target.address),
+        target: progress
+            .target
+            .as_ref()
+            .map_or("", |target| &*target.address),
     };
-    let Some(upstream) = arm_config(route, progress.arm) else { return Err(failed(failure::NO_TARGET)) };
+    let Some(upstream) = arm_config(route, progress.arm) else {
+        return Err(failed(failure::NO_TARGET));
+    };
     if let Err(error) = headers::prepare(head, &hop, route, upstream, seen.path.is_some()) {
         return Err(refuse(progress, error));
     }
@@ -105,8 +134,11 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
 
 fn arm_config(route: &Route, arm: Option<usize>) -> Option<&crate::config::model::UpstreamConfig> {
     match &route.action {
-        crate::runtime::action::Action::Forward(forward) => Some(&forward.arms.get(arm?)?.upstream.config),
-        crate::runtime::action::Action::Redirect { .. } | crate::runtime::action::Action::Respond { .. } => None,
+        crate::runtime::action::Action::Forward(forward) => {
+            Some(&forward.arms.get(arm?)?.upstream.config)
+        }
+        crate::runtime::action::Action::Redirect { .. }
+        | crate::runtime::action::Action::Respond { .. } => None,
     }
 }
 
@@ -121,14 +153,29 @@ fn refuse(progress: &mut super::ctx::Progress, error: headers::Unfit) -> Box<Err
 }
 
 /// Shows a piece of the request's body to the policies.
-pub(super) fn body(_session: &Session, bytes: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
-    let Ctx { snapshot, seen, memory, progress } = ctx;
-    let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) else { return Ok(()) };
+pub(super) fn body(
+    _session: &Session,
+    bytes: &mut Option<Bytes>,
+    end: bool,
+    ctx: &mut Ctx,
+) -> Result<()> {
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        progress,
+    } = ctx;
+    let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) else {
+        return Ok(());
+    };
     if bytes.is_some() && remaining(seen.deadline).is_none() {
         return Err(failed(failure::DEADLINE));
     }
     let mut chunk = BodyChunk { bytes, end };
-    let mut count = Count { metrics: &route.metrics, shadowed: &mut progress.shadowed };
+    let mut count = Count {
+        metrics: &route.metrics,
+        shadowed: &mut progress.shadowed,
+    };
     match route.chain.on_request_body(&mut chunk, memory, &mut count) {
         Flow::Continue => Ok(()),
         Flow::Reply(reply) => {

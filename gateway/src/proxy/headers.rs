@@ -92,7 +92,14 @@ fn only_from_proxies(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'x') => {
             name.starts_with("x-forwarded-")
-                || matches!(name, "x-real-ip" | "x-original-url" | "x-rewrite-url" | "x-http-method-override" | "x-original-host")
+                || matches!(
+                    name,
+                    "x-real-ip"
+                        | "x-original-url"
+                        | "x-rewrite-url"
+                        | "x-http-method-override"
+                        | "x-original-host"
+                )
         }
         Some(b'f') => name == "forwarded",
         Some(b't') => name == "true-client-ip",
@@ -127,7 +134,11 @@ fn forwarded(
     }
 }
 
-fn x_forwarded(head: &mut RequestHeader, hop: &Hop<'_>, client_host: Option<&HeaderValue>) -> Result<(), Box<Error>> {
+fn x_forwarded(
+    head: &mut RequestHeader,
+    hop: &Hop<'_>,
+    client_host: Option<&HeaderValue>,
+) -> Result<(), Box<Error>> {
     if let Some(peer) = hop.peer {
         let chain = joined(&head.headers, "x-forwarded-for", &peer.to_string());
         head.insert_header("X-Forwarded-For", chain)?;
@@ -144,7 +155,11 @@ fn x_forwarded(head: &mut RequestHeader, hop: &Hop<'_>, client_host: Option<&Hea
 }
 
 /// Adds our element (RFC 7239 section 4) to what trusted proxies wrote.
-fn rfc7239(head: &mut RequestHeader, hop: &Hop<'_>, client_host: Option<&HeaderValue>) -> Result<(), Box<Error>> {
+fn rfc7239(
+    head: &mut RequestHeader,
+    hop: &Hop<'_>,
+    client_host: Option<&HeaderValue>,
+) -> Result<(), Box<Error>> {
     let mut element = String::from("for=");
     let written = match hop.peer {
         Some(IpAddr::V4(peer)) => write!(element, "{peer}"),
@@ -158,7 +173,11 @@ fn rfc7239(head: &mut RequestHeader, hop: &Hop<'_>, client_host: Option<&HeaderV
         element.extend(host.chars().filter(|c| !matches!(c, '"' | '\\')));
         element.push('"');
     }
-    element.push_str(if hop.view.secure { ";proto=https" } else { ";proto=http" });
+    element.push_str(if hop.view.secure {
+        ";proto=https"
+    } else {
+        ";proto=http"
+    });
     let chain = joined(&head.headers, "forwarded", &element);
     head.insert_header("Forwarded", chain)
 }
@@ -187,11 +206,17 @@ fn joined(headers: &HeaderMap, name: &'static str, last: &str) -> HeaderValue {
     }
     list.extend_from_slice(last.as_bytes());
     // Joined from values that were values; the fallback cannot be seen.
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(list)).unwrap_or(HeaderValue::from_static("unknown"))
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(list))
+        .unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// The upstream receives the path that was matched, changed as the route says.
-fn path(head: &mut RequestHeader, view: &RequestView<'_>, change: &PathChange, normalised: bool) -> Result<(), Unfit> {
+fn path(
+    head: &mut RequestHeader,
+    view: &RequestView<'_>,
+    change: &PathChange,
+    normalised: bool,
+) -> Result<(), Unfit> {
     let mut target = match change {
         PathChange::Keep if !normalised => return Ok(()),
         PathChange::Keep => view.path.to_owned(),
@@ -220,7 +245,12 @@ fn stripped(path: &str, prefix: &str) -> String {
     }
 }
 
-fn host(head: &mut RequestHeader, hop: &Hop<'_>, route: &Route, policy: &HostPolicy) -> Result<(), Unfit> {
+fn host(
+    head: &mut RequestHeader,
+    hop: &Hop<'_>,
+    route: &Route,
+    policy: &HostPolicy,
+) -> Result<(), Unfit> {
     let value = match (&route.host, policy) {
         (Some(template), _) => {
             let mut host = String::new();
@@ -228,7 +258,9 @@ fn host(head: &mut RequestHeader, hop: &Hop<'_>, route: &Route, policy: &HostPol
             HeaderValue::try_from(host).map_err(|_| ValueError::NotText)?
         }
         (None, HostPolicy::Client) => return Ok(()),
-        (None, HostPolicy::Target) => HeaderValue::from_str(hop.target).map_err(|_| ValueError::NotText)?,
+        (None, HostPolicy::Target) => {
+            HeaderValue::from_str(hop.target).map_err(|_| ValueError::NotText)?
+        }
         (None, HostPolicy::Literal(host)) => host.clone(),
     };
     head.insert_header(header::HOST, value)?;
@@ -249,7 +281,14 @@ mod tests {
 
     #[test]
     fn names_only_proxies_may_send() {
-        for name in ["x-forwarded-for", "x-forwarded-prefix", "forwarded", "x-real-ip", "true-client-ip", "x-original-url"] {
+        for name in [
+            "x-forwarded-for",
+            "x-forwarded-prefix",
+            "forwarded",
+            "x-real-ip",
+            "true-client-ip",
+            "x-original-url",
+        ] {
             assert!(only_from_proxies(name), "{name}");
         }
         for name in ["x-request-id", "from", "te", "x-tenant", "host", ""] {

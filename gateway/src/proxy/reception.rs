@@ -30,11 +30,19 @@ pub struct Front {
 impl Front {
     /// For one worker, counted from 0. Its upstream pool is its own, so that connections stay on its core.
     pub fn new(shared: Arc<Shared>, worker: usize) -> Self {
-        let conf =
-            ServerConf { threads: 1, upstream_keepalive_pool_size: POOL_SIZE, max_retries: TRIES, ..ServerConf::default() };
+        let conf = ServerConf {
+            threads: 1,
+            upstream_keepalive_pool_size: POOL_SIZE,
+            max_retries: TRIES,
+            ..ServerConf::default()
+        };
         let mut proxy = HttpProxy::new(Gateway::new(shared.clone(), worker), Arc::new(conf));
         proxy.handle_init_modules();
-        Self { shared, worker, proxy: Arc::new(proxy) }
+        Self {
+            shared,
+            worker,
+            proxy: Arc::new(proxy),
+        }
     }
 }
 
@@ -66,11 +74,20 @@ impl Reception for Front {
 impl Front {
     /// The head could not be read, so only its first line is logged, as far as it goes.
     fn log(&self, conn: &ConnFacts, refusal: &'static Refusal, head: &[u8], id: &str) {
-        let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        let line = head
+            .split(|byte| matches!(byte, b'\r' | b'\n'))
+            .next()
+            .unwrap_or_default();
         let mut words = line.splitn(3, |byte| *byte == b' ');
-        let method = words.next().and_then(|word| std::str::from_utf8(word).ok()).unwrap_or_default();
+        let method = words
+            .next()
+            .and_then(|word| std::str::from_utf8(word).ok())
+            .unwrap_or_default();
         let target = words.next().unwrap_or_default();
-        let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let path = target
+            .split(|byte| *byte == b'?')
+            .next()
+            .unwrap_or_default();
         let line = Line {
             time: SystemTime::now(),
             request_id: id,
@@ -107,20 +124,35 @@ pub struct TurnedAway(std::sync::Mutex<BTreeMap<Arc<str>, AtomicU64>>);
 
 impl TurnedAway {
     fn count(&self, listener: &Arc<str>) {
-        let mut counters = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        counters.entry(listener.clone()).or_default().fetch_add(1, Ordering::Relaxed);
+        let mut counters = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        counters
+            .entry(listener.clone())
+            .or_default()
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// Name and count of each listener that turned somebody away.
     pub fn read(&self) -> Vec<(Arc<str>, u64)> {
-        let counters = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        counters.iter().map(|(name, count)| (name.clone(), count.load(Ordering::Relaxed))).collect()
+        let counters = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        counters
+            .iter()
+            .map(|(name, count)| (name.clone(), count.load(Ordering::Relaxed)))
+            .collect()
     }
 }
 
 /// The answer to a refused head where nothing is logged or counted: on the admin listener.
 pub fn answer(refusal: HeadRefusal) -> Bytes {
-    reply::farewell(refusal_of(refusal), request_id::make().to_str().unwrap_or_default())
+    reply::farewell(
+        refusal_of(refusal),
+        request_id::make().to_str().unwrap_or_default(),
+    )
 }
 
 macro_rules! head_refusals {

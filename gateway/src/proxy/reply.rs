@@ -33,8 +33,11 @@ pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) ->
     }
     response::finish_head(session, &mut head, ctx, true)?;
     keep_usable(session, ctx.seen.body);
-    let bodiless = body.is_empty() || session.req_header().method == Method::HEAD || !has_length(reply.status);
-    session.write_response_header(Box::new(head), bodiless).await?;
+    let bodiless =
+        body.is_empty() || session.req_header().method == Method::HEAD || !has_length(reply.status);
+    session
+        .write_response_header(Box::new(head), bodiless)
+        .await?;
     if !bodiless {
         session.write_response_body(Some(body), true).await?;
     }
@@ -59,9 +62,10 @@ fn keep_usable(session: &mut Session, body: RequestBody) {
 fn content(reply: &Reply, id: &str) -> (Bytes, Option<&'static str>) {
     match (&reply.body, reply.refusal) {
         (ReplyBody::Bytes(bytes), _) => (bytes.clone(), None),
-        (ReplyBody::Problem { detail }, Some(refusal)) => {
-            (problem(refusal, detail.as_deref(), id), Some("application/problem+json"))
-        }
+        (ReplyBody::Problem { detail }, Some(refusal)) => (
+            problem(refusal, detail.as_deref(), id),
+            Some("application/problem+json"),
+        ),
         (ReplyBody::Empty | ReplyBody::Problem { .. }, _) => (Bytes::new(), None),
     }
 }
@@ -79,16 +83,31 @@ struct Problem<'a> {
 }
 
 fn problem(refusal: &Refusal, detail: Option<&str>, request_id: &str) -> Bytes {
-    let Refusal { status, code, title } = *refusal;
-    let problem = Problem { r#type: "about:blank", title, status, code, detail, request_id };
+    let Refusal {
+        status,
+        code,
+        title,
+    } = *refusal;
+    let problem = Problem {
+        r#type: "about:blank",
+        title,
+        status,
+        code,
+        detail,
+        request_id,
+    };
     // A struct of texts and numbers always serialises.
-    serde_json::to_vec(&problem).map(Bytes::from).unwrap_or_default()
+    serde_json::to_vec(&problem)
+        .map(Bytes::from)
+        .unwrap_or_default()
 }
 
 /// A whole HTTP/1.1 answer that ends its connection, for a head that was refused before any route was known.
 pub(super) fn farewell(refusal: &'static Refusal, id: &str) -> Bytes {
     let body = problem(refusal, None, id);
-    let reason = StatusCode::from_u16(refusal.status).ok().and_then(|status| status.canonical_reason());
+    let reason = StatusCode::from_u16(refusal.status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
     let head = format!(
         "HTTP/1.1 {} {}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Length: {}\r\n\
          X-Request-Id: {id}\r\nConnection: close\r\n\r\n",

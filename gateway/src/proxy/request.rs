@@ -17,13 +17,21 @@ use crate::runtime::Listener;
 
 /// Finds listener, client, id and route. An answer that is known already is kept for `request_filter`.
 pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
-    let Ctx { snapshot, seen, progress, .. } = ctx;
+    let Ctx {
+        snapshot,
+        seen,
+        progress,
+        ..
+    } = ctx;
     let Some(facts) = listen::facts(session) else {
         return answer(progress, &failure::LISTENER_GONE);
     };
     let index = usize::try_from(facts.listener.index).unwrap_or(usize::MAX);
     seen.listener = snapshot.listener(&facts.listener.name, index);
-    let Some(listener) = seen.listener.and_then(|index| snapshot.listeners.get(index)) else {
+    let Some(listener) = seen
+        .listener
+        .and_then(|index| snapshot.listeners.get(index))
+    else {
         return answer(progress, &failure::LISTENER_GONE);
     };
     seen.draining = facts.draining();
@@ -35,10 +43,24 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     let head = session.req_header();
     let parts = Parts::of(head);
     identify_client(seen, listener, head);
-    seen.body = decide::body_of(&head.headers, head.version == http::Version::HTTP_2 && !ended(session));
-    let incoming =
-        Incoming { method: &head.method, host: &parts.host, path: parts.path, query: parts.query, headers: &head.headers };
-    match decide::route(snapshot, listener, &incoming, &mut seen.captures, &mut Silent) {
+    seen.body = decide::body_of(
+        &head.headers,
+        head.version == http::Version::HTTP_2 && !ended(session),
+    );
+    let incoming = Incoming {
+        method: &head.method,
+        host: &parts.host,
+        path: parts.path,
+        query: parts.query,
+        headers: &head.headers,
+    };
+    match decide::route(
+        snapshot,
+        listener,
+        &incoming,
+        &mut seen.captures,
+        &mut Silent,
+    ) {
         Err(reply) => progress.reply = Some(reply),
         Ok(Routed { route, path }) => {
             seen.path = (*path != *parts.path).then(|| path.into_owned().into_boxed_str());
@@ -46,22 +68,32 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         }
     }
     ctx.seen.deadline = ctx.route().map(|route| ctx.seen.started + route.timeout);
+    listen::set_deadline(session, ctx.seen.deadline);
 }
 
 /// HTTP/2 may end a request with its head.
 fn ended(session: &Session) -> bool {
-    session.as_http2().is_some_and(pingora::protocols::http::v2::server::HttpSession::is_body_empty)
+    session
+        .as_http2()
+        .is_some_and(pingora::protocols::http::v2::server::HttpSession::is_body_empty)
 }
 
 fn identify_client(seen: &mut Seen, listener: &Listener, head: &pingora::http::RequestHeader) {
-    let client = client_addr::resolve(seen.peer, &head.headers, &listener.trusted_proxies, listener.trusts);
+    let client = client_addr::resolve(
+        seen.peer,
+        &head.headers,
+        &listener.trusted_proxies,
+        listener.trusts,
+    );
     seen.client = client.address;
     seen.trusted = client.trusted;
     if client.trusted {
         seen.secure = client_addr::secure(&head.headers).unwrap_or(seen.secure);
     }
     let sent = head.headers.get(&REQUEST_ID).filter(|_| client.trusted);
-    seen.id = sent.and_then(request_id::accept).unwrap_or_else(request_id::make);
+    seen.id = sent
+        .and_then(request_id::accept)
+        .unwrap_or_else(request_id::make);
 }
 
 fn address(endpoint: Endpoint) -> Option<IpAddr> {
@@ -77,17 +109,27 @@ fn answer(progress: &mut Progress, refusal: &'static plugins::contract::flow::Re
 
 /// Asks the policies and the action; the answer, unless the request is to be forwarded.
 pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Option<Box<Reply>> {
-    let Ctx { snapshot, seen, memory, progress } = ctx;
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        progress,
+    } = ctx;
     if let Some(reply) = progress.reply.take() {
         return Some(reply);
     }
     let route = seen.route.and_then(|index| snapshot.routes.get(index));
-    let Some(route) = route else { return Some(Box::new(Reply::refusal(&failure::LISTENER_GONE))) };
+    let Some(route) = route else {
+        return Some(Box::new(Reply::refusal(&failure::LISTENER_GONE)));
+    };
     let head = session.req_header();
     let parts = Parts::of(head);
     let identified = seen.identified(snapshot, &parts);
     let view = identified.view(&head.method, parts.query, &head.headers);
-    let mut count = Count { metrics: &route.metrics, shadowed: &mut progress.shadowed };
+    let mut count = Count {
+        metrics: &route.metrics,
+        shadowed: &mut progress.shadowed,
+    };
     match decide::admit(route, &view, memory, &mut count).await {
         Admission::Reply(reply) => Some(reply),
         Admission::Forward(arm) => {
@@ -118,6 +160,8 @@ impl Observer for Count<'_> {
 pub(super) fn remaining(deadline: Option<Instant>) -> Option<std::time::Duration> {
     match deadline {
         None => Some(std::time::Duration::MAX),
-        Some(deadline) => deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()),
+        Some(deadline) => deadline
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero()),
     }
 }

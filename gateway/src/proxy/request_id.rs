@@ -50,7 +50,12 @@ mod tests {
         let (one, two) = (make(), make());
         assert_eq!(one.len(), 32);
         assert_ne!(one, two);
-        assert!(one.to_str().unwrap().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert!(
+            one.to_str()
+                .unwrap()
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit())
+        );
     }
 
     #[test]

@@ -20,20 +20,43 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     if let Some(target) = &ctx.progress.target {
         target.metrics.attempted(AttemptResult::Answered);
     }
+    if is_stream(head) {
+        // The timeout of a stream ends with its head.
+        ctx.seen.deadline = None;
+        crate::listen::set_deadline(session, None);
+    }
     remove_hop_by_hop(head);
     finish_head(session, head, ctx, false)
 }
 
+/// Answers that have no natural end: tunnels and server-sent events.
+fn is_stream(head: &ResponseHeader) -> bool {
+    let kind = head.headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    head.status == StatusCode::SWITCHING_PROTOCOLS || kind.starts_with(b"text/event-stream")
+}
+
 /// What every answer gets, whoever made it: the policies' changes, the request id, the end of a draining connection.
-pub(super) fn finish_head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx, ours: bool) -> Result<()> {
-    let Ctx { snapshot, seen, memory, progress } = ctx;
+pub(super) fn finish_head(
+    session: &mut Session,
+    head: &mut ResponseHeader,
+    ctx: &mut Ctx,
+    ours: bool,
+) -> Result<()> {
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        progress,
+    } = ctx;
     progress.status = Some(head.status.as_u16());
     if let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) {
         let request = session.req_header();
         let parts = Parts::of(request);
         let identified = seen.identified(snapshot, &parts);
         let view = identified.view(&request.method, parts.query, &request.headers);
-        route.chain.on_response(&view, &mut ResponseView { head, ours }, memory);
+        route
+            .chain
+            .on_response(&view, &mut ResponseView { head, ours }, memory);
     }
     head.insert_header("X-Request-Id", seen.id.clone())?;
     if seen.draining {
@@ -44,10 +67,18 @@ pub(super) fn finish_head(session: &mut Session, head: &mut ResponseHeader, ctx:
 
 /// Pingora sets `Connection` itself; what an upstream says of its own connection must not reach the client.
 fn remove_hop_by_hop(head: &mut ResponseHeader) {
-    if head.headers.contains_key(header::CONNECTION) && head.status != StatusCode::SWITCHING_PROTOCOLS {
-        let nominated = head.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-        let names: Vec<HeaderName> =
-            nominated.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    if head.headers.contains_key(header::CONNECTION)
+        && head.status != StatusCode::SWITCHING_PROTOCOLS
+    {
+        let nominated = head
+            .headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let names: Vec<HeaderName> = nominated
+            .flat_map(|list| list.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
         for name in names.iter().filter(|name| !is_framing(name)) {
             head.remove_header(name);
         }
@@ -58,7 +89,12 @@ fn remove_hop_by_hop(head: &mut ResponseHeader) {
 
 /// Framing is Pingora's; an upstream that nominates it must not strip it.
 fn is_framing(name: &HeaderName) -> bool {
-    [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION].contains(name)
+    [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+    ]
+    .contains(name)
 }
 
 /// Shows a piece of the body to the policies, and cuts an answer that outlasts its request's deadline.
@@ -66,9 +102,16 @@ pub(super) fn body(bytes: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Resul
     if !end && remaining(ctx.seen.deadline).is_none() {
         return Err(Error::new_in(failure::DEADLINE));
     }
-    let Ctx { snapshot, seen, memory, .. } = ctx;
+    let Ctx {
+        snapshot,
+        seen,
+        memory,
+        ..
+    } = ctx;
     if let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) {
-        route.chain.on_response_body(&mut BodyChunk { bytes, end }, memory);
+        route
+            .chain
+            .on_response_body(&mut BodyChunk { bytes, end }, memory);
     }
     if end {
         ctx.attempt_over();

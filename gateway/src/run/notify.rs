@@ -13,7 +13,9 @@ pub fn stopping() {
 }
 
 fn send(state: &str) {
-    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
     if let Err(error) = send_to(name.as_encoded_bytes(), state) {
         tracing::debug!(%error, "Cannot tell systemd");
     }
@@ -22,9 +24,13 @@ fn send(state: &str) {
 fn send_to(name: &[u8], state: &str) -> std::io::Result<()> {
     let address = match name.strip_prefix(b"@") {
         Some(name) => abstract_address(name)?,
-        None => SocketAddr::from_pathname(std::str::from_utf8(name).map_err(std::io::Error::other)?)?,
+        None => {
+            SocketAddr::from_pathname(std::str::from_utf8(name).map_err(std::io::Error::other)?)?
+        }
     };
-    UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address).map(|_bytes| ())
+    UnixDatagram::unbound()?
+        .send_to_addr(state.as_bytes(), &address)
+        .map(|_bytes| ())
 }
 
 #[cfg(target_os = "linux")]

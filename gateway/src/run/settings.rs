@@ -18,7 +18,10 @@ pub fn of(config: &ListenerConfig) -> Settings {
             uri_max: config.uri_max,
         },
         connections_max: config.connections_max,
-        h2: H2Settings { streams_max: config.h2_streams_max, ..H2Settings::default() },
+        h2: H2Settings {
+            streams_max: config.h2_streams_max,
+            ..H2Settings::default()
+        },
         ..Settings::new(&*config.name, address(&config.address))
     }
 }

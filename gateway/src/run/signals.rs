@@ -34,7 +34,14 @@ struct Ending([Option<Signal>; 3]);
 
 impl Ending {
     fn new() -> Self {
-        Self([SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()].map(listen))
+        Self(
+            [
+                SignalKind::terminate(),
+                SignalKind::interrupt(),
+                SignalKind::quit(),
+            ]
+            .map(listen),
+        )
     }
 
     async fn received(&mut self) {

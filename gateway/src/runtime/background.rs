@@ -15,7 +15,11 @@ const FIRST_LOOKUP: Duration = Duration::from_secs(2);
 /// cannot be looked up now keeps its upstream out of service and stops nothing else.
 pub async fn prepare(snapshot: &Snapshot) {
     let mut lookups = JoinSet::new();
-    for upstream in snapshot.upstreams.iter().filter(|upstream| is_unresolved(upstream)) {
+    for upstream in snapshot
+        .upstreams
+        .iter()
+        .filter(|upstream| is_unresolved(upstream))
+    {
         let upstream = upstream.clone();
         lookups.spawn(async move { upstream.resolve().await });
     }
@@ -26,12 +30,20 @@ pub async fn prepare(snapshot: &Snapshot) {
 }
 
 fn is_unresolved(upstream: &Upstream) -> bool {
-    upstream.has_names() && upstream.states().iter().any(|state| state.addresses.is_empty())
+    upstream.has_names()
+        && upstream
+            .states()
+            .iter()
+            .any(|state| state.addresses.is_empty())
 }
 
 /// Starts what a snapshot needs that the previous one has not started already.
 pub fn activate(snapshot: &Snapshot, previous: Option<&Snapshot>) {
-    for upstream in snapshot.upstreams.iter().filter(|upstream| upstream.has_names()) {
+    for upstream in snapshot
+        .upstreams
+        .iter()
+        .filter(|upstream| upstream.has_names())
+    {
         let known = |old: &Snapshot| old.upstreams.iter().any(|old| Arc::ptr_eq(old, upstream));
         if !previous.is_some_and(known) {
             tokio::spawn(resolve::keep_resolving(Arc::downgrade(upstream)));

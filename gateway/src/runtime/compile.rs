@@ -14,10 +14,11 @@ use plugins::ip_filter::Ranges;
 use super::action::{Action, Arm, Choice, Forward};
 use super::route::Route;
 use super::{Listener, Snapshot};
-use crate::config::model::{
-    Action as ActionConfig, Config, Dispatch, RespondBody, RespondConfig, RouteConfig, SplitConfig, UpstreamId,
-};
 use crate::config::Loaded;
+use crate::config::model::{
+    Action as ActionConfig, Config, Dispatch, RespondBody, RespondConfig, RouteConfig, SplitConfig,
+    UpstreamId,
+};
 use crate::observe::metrics::Metrics;
 use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
 use crate::upstream::Upstream;
@@ -65,28 +66,55 @@ impl CompileError {
     /// Where the configuration says what cannot be built.
     pub fn span(&self) -> Option<&Span> {
         match self {
-            Self::File { span, .. } | Self::FileTooLarge { span, .. } | Self::Plugin { span, .. } => Some(span),
+            Self::File { span, .. }
+            | Self::FileTooLarge { span, .. }
+            | Self::Plugin { span, .. } => Some(span),
             Self::Routes(_) => None,
         }
     }
 }
 
 /// Compiles a configuration. What must outlive a reload is taken from the previous snapshot by name.
-pub fn compile(loaded: Arc<Loaded>, metrics: &Metrics, previous: Option<&Snapshot>) -> Result<Snapshot, CompileError> {
+pub fn compile(
+    loaded: Arc<Loaded>,
+    metrics: &Metrics,
+    previous: Option<&Snapshot>,
+) -> Result<Snapshot, CompileError> {
     let config = &loaded.config;
-    let before: HashMap<&str, &Arc<Upstream>> =
-        previous.iter().flat_map(|old| &old.upstreams).map(|old| (&*old.config.name, old)).collect();
-    let upstreams: Vec<_> =
-        config.upstreams.iter().map(|new| upstream(new, metrics, before.get(&*new.name).copied())).collect();
-    let old_routes: HashMap<&str, &Route> =
-        previous.iter().flat_map(|old| &old.routes).map(|old| (&*old.name, old)).collect();
+    let before: HashMap<&str, &Arc<Upstream>> = previous
+        .iter()
+        .flat_map(|old| &old.upstreams)
+        .map(|old| (&*old.config.name, old))
+        .collect();
+    let upstreams: Vec<_> = config
+        .upstreams
+        .iter()
+        .map(|new| upstream(new, metrics, before.get(&*new.name).copied()))
+        .collect();
+    let old_routes: HashMap<&str, &Route> = previous
+        .iter()
+        .flat_map(|old| &old.routes)
+        .map(|old| (&*old.name, old))
+        .collect();
     let routes = config
         .routes
         .iter()
-        .map(|new| route(new, &upstreams, metrics, old_routes.get(&*new.name).copied()))
+        .map(|new| {
+            route(
+                new,
+                &upstreams,
+                metrics,
+                old_routes.get(&*new.name).copied(),
+            )
+        })
         .collect::<Result<_, _>>()?;
     let listeners = listeners(config)?;
-    Ok(Snapshot { listeners, routes, upstreams, loaded })
+    Ok(Snapshot {
+        listeners,
+        routes,
+        upstreams,
+        loaded,
+    })
 }
 
 fn upstream(
@@ -97,11 +125,18 @@ fn upstream(
     match previous {
         // The table is the same, wherever it stands in the file: turn and addresses go on as they are.
         Some(previous) if same_but_places(&previous.config, config) => previous.clone(),
-        _ => Arc::new(Upstream::compile(config, metrics, previous.map(Arc::as_ref))),
+        _ => Arc::new(Upstream::compile(
+            config,
+            metrics,
+            previous.map(Arc::as_ref),
+        )),
     }
 }
 
-fn same_but_places(old: &crate::config::model::UpstreamConfig, new: &crate::config::model::UpstreamConfig) -> bool {
+fn same_but_places(
+    old: &crate::config::model::UpstreamConfig,
+    new: &crate::config::model::UpstreamConfig,
+) -> bool {
     let mut old = old.clone();
     old.span = new.span.clone();
     for (old, new) in old.targets.iter_mut().zip(&new.targets) {
@@ -144,8 +179,16 @@ fn guards(route: &RouteConfig) -> Guards {
 }
 
 fn first_conflict(conflicts: Vec<Conflict>) -> CompileError {
-    #[expect(clippy::expect_used, reason = "the router returns an error only with a conflict in it")]
-    CompileError::Routes(conflicts.into_iter().next().expect("an error holds a conflict"))
+    #[expect(
+        clippy::expect_used,
+        reason = "the router returns an error only with a conflict in it"
+    )]
+    CompileError::Routes(
+        conflicts
+            .into_iter()
+            .next()
+            .expect("an error holds a conflict"),
+    )
 }
 
 fn route(
@@ -172,15 +215,32 @@ fn route(
     })
 }
 
-fn action(config: &RouteConfig, upstreams: &[Arc<Upstream>], metrics: &Metrics) -> Result<Action, CompileError> {
-    let mut arms = Arms { route: &config.name, upstreams, metrics, arms: Vec::new() };
+fn action(
+    config: &RouteConfig,
+    upstreams: &[Arc<Upstream>],
+    metrics: &Metrics,
+) -> Result<Action, CompileError> {
+    let mut arms = Arms {
+        route: &config.name,
+        upstreams,
+        metrics,
+        arms: Vec::new(),
+    };
     let choice = match &config.action {
-        ActionConfig::Redirect { to, status } => return Ok(Action::Redirect { to: to.clone(), status: *status }),
+        ActionConfig::Redirect { to, status } => {
+            return Ok(Action::Redirect {
+                to: to.clone(),
+                status: *status,
+            });
+        }
         ActionConfig::Respond(respond) => return self::respond(respond),
         ActionConfig::Upstream(dispatch) => arms.dispatch(dispatch),
         ActionConfig::Split(split) => arms.split(split),
     };
-    Ok(Action::Forward(Forward { arms: arms.arms, choice }))
+    Ok(Action::Forward(Forward {
+        arms: arms.arms,
+        choice,
+    }))
 }
 
 fn respond(config: &RespondConfig) -> Result<Action, CompileError> {
@@ -190,16 +250,29 @@ fn respond(config: &RespondConfig) -> Result<Action, CompileError> {
         RespondBody::File { path, span } => (read(path, span)?, Some("application/octet-stream")),
     };
     let mut headers: Vec<(HeaderName, HeaderValue)> = config.headers.clone();
-    if let Some(kind) = kind.filter(|_| !headers.iter().any(|(name, _)| name == header::CONTENT_TYPE)) {
+    if let Some(kind) =
+        kind.filter(|_| !headers.iter().any(|(name, _)| name == header::CONTENT_TYPE))
+    {
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
     }
-    Ok(Action::Respond { status: config.status, headers, body })
+    Ok(Action::Respond {
+        status: config.status,
+        headers,
+        body,
+    })
 }
 
 fn read(path: &PathBuf, span: &Span) -> Result<Bytes, CompileError> {
-    let failed = |error| CompileError::File { path: path.clone(), span: span.clone(), error };
+    let failed = |error| CompileError::File {
+        path: path.clone(),
+        span: span.clone(),
+        error,
+    };
     if std::fs::metadata(path).map_err(failed)?.len() > BODY_FILE_MAX {
-        return Err(CompileError::FileTooLarge { path: path.clone(), span: span.clone() });
+        return Err(CompileError::FileTooLarge {
+            path: path.clone(),
+            span: span.clone(),
+        });
     }
     std::fs::read(path).map(Bytes::from).map_err(failed)
 }
@@ -214,13 +287,25 @@ struct Arms<'a> {
 
 impl Arms<'_> {
     fn add(&mut self, id: UpstreamId) -> usize {
-        #[expect(clippy::indexing_slicing, reason = "validate made the id from this very list")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "validate made the id from this very list"
+        )]
         let upstream = &self.upstreams[id.0];
-        if let Some(known) = self.arms.iter().position(|arm| Arc::ptr_eq(&arm.upstream, upstream)) {
+        if let Some(known) = self
+            .arms
+            .iter()
+            .position(|arm| Arc::ptr_eq(&arm.upstream, upstream))
+        {
             return known;
         }
-        let seconds = self.metrics.upstream_seconds(self.route, &upstream.config.name);
-        self.arms.push(Arm { upstream: upstream.clone(), seconds });
+        let seconds = self
+            .metrics
+            .upstream_seconds(self.route, &upstream.config.name);
+        self.arms.push(Arm {
+            upstream: upstream.clone(),
+            seconds,
+        });
         self.arms.len() - 1
     }
 
@@ -230,9 +315,16 @@ impl Arms<'_> {
                 self.add(*id);
                 Choice::Only
             }
-            Dispatch::By { value, map, otherwise } => Choice::By {
+            Dispatch::By {
+                value,
+                map,
+                otherwise,
+            } => Choice::By {
                 value: value.clone(),
-                map: map.iter().map(|(text, id)| (text.clone(), self.add(*id))).collect(),
+                map: map
+                    .iter()
+                    .map(|(text, id)| (text.clone(), self.add(*id)))
+                    .collect(),
                 otherwise: otherwise.map(|id| self.add(id)),
             },
         }
@@ -246,6 +338,10 @@ impl Arms<'_> {
             sum += weight;
             cumulative.push(sum);
         }
-        Choice::Split { cumulative, sticky: split.sticky.clone(), pick: split.pick.clone() }
+        Choice::Split {
+            cumulative,
+            sticky: split.sticky.clone(),
+            pick: split.pick.clone(),
+        }
     }
 }

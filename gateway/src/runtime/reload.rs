@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime};
 use super::compile::{CompileError, compile};
 use super::{Snapshot, background};
 use crate::admin::{AdminError, AdminListeners};
-use crate::config::render::Colour;
 use crate::config::model::{AccessLogConfig, AccessLogPath, Config};
+use crate::config::render::Colour;
 use crate::config::{self, Failure, Loaded};
 use crate::listen::{BindError, Listeners, Prepared, Settings};
 use crate::observe::access_log::Destination;
@@ -118,13 +118,19 @@ impl Reloader {
         admin: Arc<AdminListeners>,
     ) -> Result<Arc<Self>, ReloadError> {
         let snapshot = shared.live.snapshot();
-        let applied = Applied { hash: snapshot.loaded.sources.hash(), at: SystemTime::now() };
+        let applied = Applied {
+            hash: snapshot.loaded.sources.hash(),
+            at: SystemTime::now(),
+        };
         let reloader = Arc::new(Self {
             source,
             shared,
             listeners,
             admin,
-            state: Mutex::new(State { applied, refused: None }),
+            state: Mutex::new(State {
+                applied,
+                refused: None,
+            }),
             one_at_a_time: tokio::sync::Mutex::default(),
         });
         let ready = reloader.ready(snapshot, None)?;
@@ -163,27 +169,41 @@ impl Reloader {
         let previous = self.shared.live.snapshot();
         let loaded = Arc::new(loaded);
         let kept = loaded.clone();
-        let snapshot = compile(loaded, &self.shared.metrics, Some(&previous))
-            .map_err(|error| ReloadError::Compile { error, loaded: kept })?;
+        let snapshot = compile(loaded, &self.shared.metrics, Some(&previous)).map_err(|error| {
+            ReloadError::Compile {
+                error,
+                loaded: kept,
+            }
+        })?;
         let ready = self.ready(Arc::new(snapshot), Some(&previous))?;
         background::prepare(&ready.snapshot).await;
         self.apply(ready, Some(&previous));
         Ok(())
     }
 
-    fn ready(&self, snapshot: Arc<Snapshot>, previous: Option<&Snapshot>) -> Result<Ready, ReloadError> {
+    fn ready(
+        &self,
+        snapshot: Arc<Snapshot>,
+        previous: Option<&Snapshot>,
+    ) -> Result<Ready, ReloadError> {
         let config = &snapshot.loaded.config;
         let wanted: Vec<Settings> = config.listeners.iter().map(settings::of).collect();
         let sockets = self.listeners.prepare(wanted)?;
         let admin = self.admin.prepare(config.admin.as_ref())?;
         let access_log = destination(&config.access_log, previous.map(|old| &old.loaded.config))?;
-        Ok(Ready { snapshot, sockets, admin, access_log })
+        Ok(Ready {
+            snapshot,
+            sockets,
+            admin,
+            access_log,
+        })
     }
 
     /// The point of no return: nothing here can fail.
     fn apply(&self, ready: Ready, previous: Option<&Snapshot>) {
         let config = &ready.snapshot.loaded.config;
-        self.listeners.set_connections_max(config.server.connections_max);
+        self.listeners
+            .set_connections_max(config.server.connections_max);
         if let Some(destination) = ready.access_log {
             self.shared.access_log.redirect(destination);
         }
@@ -195,7 +215,10 @@ impl Reloader {
     }
 
     fn applied_now(&self, trigger: Trigger, hash: String, began: Instant) -> Applied {
-        let applied = Applied { hash, at: SystemTime::now() };
+        let applied = Applied {
+            hash,
+            at: SystemTime::now(),
+        };
         let mut state = self.state();
         state.refused = None;
         state.applied = applied.clone();
@@ -205,13 +228,22 @@ impl Reloader {
         applied
     }
 
-    fn refuse(&self, trigger: Trigger, hash: &str, error: ReloadError) -> Result<Option<Applied>, ReloadError> {
+    fn refuse(
+        &self,
+        trigger: Trigger,
+        hash: &str,
+        error: ReloadError,
+    ) -> Result<Option<Applied>, ReloadError> {
         if trigger == Trigger::File && self.is_known(hash) {
             return Ok(None);
         }
         self.state().refused = Some(hash.to_owned());
         self.shared.metrics.reloads_refused.add_one();
-        tracing::error!(?trigger, "Reload refused, the old configuration serves on\n{}", error.render());
+        tracing::error!(
+            ?trigger,
+            "Reload refused, the old configuration serves on\n{}",
+            error.render()
+        );
         Err(error)
     }
 
@@ -229,7 +261,9 @@ impl ReloadError {
     /// The error for people: with source lines where it has a place.
     pub fn render(&self) -> String {
         match self {
-            Self::Config(failure) => config::render::text(&failure.report, &failure.sources, Colour::No),
+            Self::Config(failure) => {
+                config::render::text(&failure.report, &failure.sources, Colour::No)
+            }
             Self::Compile { error, loaded } => match error.span() {
                 Some(span) => {
                     let mut report = plugins::contract::report::Report::default();
@@ -239,7 +273,9 @@ impl ReloadError {
                 None => format!("error: {error}"),
             },
             Self::Bind(_) | Self::Admin(_) | Self::AccessLog { .. } => {
-                let cause = std::error::Error::source(self).map(|cause| format!(": {cause}")).unwrap_or_default();
+                let cause = std::error::Error::source(self)
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
                 format!("error: {self}{cause}")
             }
         }
@@ -247,7 +283,10 @@ impl ReloadError {
 }
 
 /// Opens the access log where the configuration has changed it.
-fn destination(new: &AccessLogConfig, old: Option<&Config>) -> Result<Option<Destination>, ReloadError> {
+fn destination(
+    new: &AccessLogConfig,
+    old: Option<&Config>,
+) -> Result<Option<Destination>, ReloadError> {
     if old.is_some_and(|old| old.access_log.path == new.path) {
         return Ok(None);
     }
@@ -256,7 +295,10 @@ fn destination(new: &AccessLogConfig, old: Option<&Config>) -> Result<Option<Des
         AccessLogPath::Stdout => Ok(Some(Destination::Stdout)),
         AccessLogPath::File(path) => match Destination::file(path) {
             Ok(destination) => Ok(Some(destination)),
-            Err(error) => Err(ReloadError::AccessLog { path: path.clone(), error }),
+            Err(error) => Err(ReloadError::AccessLog {
+                path: path.clone(),
+                error,
+            }),
         },
     }
 }

@@ -52,7 +52,11 @@ fn watcher(tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     }
 }
 
-fn watch(watcher: &mut RecommendedWatcher, watched: &mut BTreeSet<PathBuf>, snapshot: &super::Snapshot) {
+fn watch(
+    watcher: &mut RecommendedWatcher,
+    watched: &mut BTreeSet<PathBuf>,
+    snapshot: &super::Snapshot,
+) {
     let wanted = directories(snapshot);
     for directory in wanted.difference(watched) {
         if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
@@ -66,11 +70,23 @@ fn watch(watcher: &mut RecommendedWatcher, watched: &mut BTreeSet<PathBuf>, snap
 fn directories(snapshot: &super::Snapshot) -> BTreeSet<PathBuf> {
     let sources = &snapshot.loaded.sources;
     let files = sources.files().iter().filter_map(|file| file.path());
-    let parents = files.flat_map(|file| [parent(file), file.canonicalize().ok().and_then(|file| parent(&file))]);
-    parents.flatten().chain(sources.directories().map(Path::to_owned)).collect()
+    let parents = files.flat_map(|file| {
+        [
+            parent(file),
+            file.canonicalize().ok().and_then(|file| parent(&file)),
+        ]
+    });
+    parents
+        .flatten()
+        .chain(sources.directories().map(Path::to_owned))
+        .collect()
 }
 
 fn parent(file: &Path) -> Option<PathBuf> {
     let parent = file.parent()?;
-    Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
+    Some(if parent.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        parent.to_owned()
+    })
 }

@@ -17,7 +17,10 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 impl Upstream {
     /// Whether some target is a name.
     pub fn has_names(&self) -> bool {
-        self.config.targets.iter().any(|target| matches!(target.host, TargetHost::Name { .. }))
+        self.config
+            .targets
+            .iter()
+            .any(|target| matches!(target.host, TargetHost::Name { .. }))
     }
 
     /// Looks every name up once.
@@ -44,7 +47,9 @@ impl Upstream {
     fn differs(&self, found: &HashMap<Arc<str>, Vec<SocketAddr>>) -> bool {
         let ready = self.ready.load();
         let changed = |target: &TargetConfig| {
-            found.get(&target.address).is_some_and(|addresses| *addresses != ready.addresses_of(&target.address))
+            found
+                .get(&target.address)
+                .is_some_and(|addresses| *addresses != ready.addresses_of(&target.address))
         };
         self.config.targets.iter().any(changed)
     }
@@ -52,7 +57,9 @@ impl Upstream {
 
 /// Sorted, so that an answer in another order is no change.
 async fn look_up(name: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-    let mut addresses: Vec<SocketAddr> = timeout(LOOKUP_TIMEOUT, lookup_host((name, port))).await??.collect();
+    let mut addresses: Vec<SocketAddr> = timeout(LOOKUP_TIMEOUT, lookup_host((name, port)))
+        .await??
+        .collect();
     addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
@@ -61,9 +68,16 @@ async fn look_up(name: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
 /// Looks the names up again and again until nobody holds the upstream any more.
 pub async fn keep_resolving(upstream: Weak<Upstream>) {
     loop {
-        let Some(every) = upstream.upgrade().map(|upstream| upstream.config.resolve_every) else { return };
+        let Some(every) = upstream
+            .upgrade()
+            .map(|upstream| upstream.config.resolve_every)
+        else {
+            return;
+        };
         sleep(every).await;
-        let Some(upstream) = upstream.upgrade() else { return };
+        let Some(upstream) = upstream.upgrade() else {
+            return;
+        };
         upstream.resolve().await;
     }
 }

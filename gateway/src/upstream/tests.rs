@@ -7,9 +7,17 @@ use crate::config::model::{Forwarded, HostPolicy};
 fn target(address: &str, weight: u32) -> TargetConfig {
     let host = match address.parse() {
         Ok(address) => TargetHost::Address(address),
-        Err(_) => TargetHost::Name { name: address.split(':').next().unwrap().to_owned(), port: 80 },
+        Err(_) => TargetHost::Name {
+            name: address.split(':').next().unwrap().to_owned(),
+            port: 80,
+        },
     };
-    TargetConfig { address: address.into(), host, weight, span: 0..0 }
+    TargetConfig {
+        address: address.into(),
+        host,
+        weight,
+        span: 0..0,
+    }
 }
 
 fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
@@ -37,7 +45,9 @@ fn picks_in_turn_by_weight() {
     let upstream = upstream(vec![target("127.0.0.1:1", 3), target("127.0.0.1:2", 1)]);
     let mut picked: BTreeMap<Arc<str>, u32> = BTreeMap::new();
     for _ in 0..400 {
-        *picked.entry(upstream.pick().unwrap().target.address.clone()).or_default() += 1;
+        *picked
+            .entry(upstream.pick().unwrap().target.address.clone())
+            .or_default() += 1;
     }
     let counts: Vec<u32> = picked.into_values().collect();
     assert_eq!(counts, [300, 100]);
@@ -55,7 +65,11 @@ fn a_reload_keeps_the_addresses_of_a_name() {
     let metrics = Metrics::default();
     let old = Upstream::compile(&config(vec![target("a.invalid:80", 1)]), &metrics, None);
     old.set_addresses(|_| vec!["127.0.0.1:80".parse().unwrap()]);
-    let new = Upstream::compile(&config(vec![target("a.invalid:80", 2)]), &metrics, Some(&old));
+    let new = Upstream::compile(
+        &config(vec![target("a.invalid:80", 2)]),
+        &metrics,
+        Some(&old),
+    );
     assert_eq!(new.states()[0].addresses, ["127.0.0.1:80".parse().unwrap()]);
 }
 

@@ -35,7 +35,11 @@ impl Walk<'_> {
             [] if node.get_ref().is_table() => format!("unknown table [{name}]"),
             _ => format!("unknown key `{name}` in {}", self.here()),
         };
-        let listed = if self.path.is_empty() { "tables" } else { "keys" };
+        let listed = if self.path.is_empty() {
+            "tables"
+        } else {
+            "keys"
+        };
         let complaint = self.report.error(key.span(), "config.unknown-key", message);
         match (meant, elsewhere) {
             (Some(meant), _) => complaint.help(format!("did you mean `{meant}`?")),

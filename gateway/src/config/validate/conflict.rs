@@ -50,8 +50,16 @@ fn complain(conflict: &Conflict, drafts: &[Draft], context: &mut Context<'_>) {
     match conflict {
         Conflict::Tie { a, b } => {
             // Points at the one written later: it is the one that was added.
-            let (first, second) = if place(a).start <= place(b).start { (a, b) } else { (b, a) };
-            let message = format!("`{}` and `{}` match the same requests", named(first), named(second));
+            let (first, second) = if place(a).start <= place(b).start {
+                (a, b)
+            } else {
+                (b, a)
+            };
+            let message = format!(
+                "`{}` and `{}` match the same requests",
+                named(first),
+                named(second)
+            );
             context
                 .report
                 .error(place(second), "route.tie", message)
@@ -62,7 +70,9 @@ fn complain(conflict: &Conflict, drafts: &[Draft], context: &mut Context<'_>) {
         Conflict::Unreachable { route, by } => {
             let others: Vec<String> = by.iter().map(|id| format!("`{}`", named(id))).collect();
             let message = format!("no request can reach `{}`", named(route));
-            let complaint = context.report.error(place(route), "route.unreachable", message);
+            let complaint = context
+                .report
+                .error(place(route), "route.unreachable", message);
             complaint.label(format!("{} come first", others.join(", ")));
             if let [_] = others.as_slice() {
                 complaint.label(format!("{} comes first", others.join("")));

@@ -136,14 +136,23 @@ fn millis(out: &mut Vec<u8>, name: &str, value: Duration) {
     number(out, name, micros / 1_000);
     out.push(b'.');
     let rest = micros % 1_000;
-    out.extend_from_slice(if rest < 10 { b"00" } else if rest < 100 { b"0" } else { b"" });
+    out.extend_from_slice(if rest < 10 {
+        b"00"
+    } else if rest < 100 {
+        b"0"
+    } else {
+        b""
+    });
     out.extend_from_slice(itoa::Buffer::new().format(rest).as_bytes());
 }
 
 /// A JSON string. Bytes that are not UTF-8 become U+FFFD.
 fn string(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
-    if value.iter().all(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\')) {
+    if value
+        .iter()
+        .all(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\'))
+    {
         out.extend_from_slice(value);
     } else {
         escaped(out, &String::from_utf8_lossy(value));
@@ -197,7 +206,11 @@ mod tests {
     fn written(line: &Line<'_>) -> serde_json::Value {
         let mut out = Vec::new();
         line.write_to(&mut out);
-        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1, "exactly one line");
+        assert_eq!(
+            out.iter().filter(|byte| **byte == b'\n').count(),
+            1,
+            "exactly one line"
+        );
         serde_json::from_slice(&out).unwrap()
     }
 
@@ -213,7 +226,12 @@ mod tests {
     #[test]
     fn nothing_forges_a_line() {
         let hostile = b"/\"},\r\n{\"status\":\x00\xff\xe2\x80\xa8\\";
-        let value = written(&Line { path: hostile, client: None, shadowed: &["a.b"], ..line() });
+        let value = written(&Line {
+            path: hostile,
+            client: None,
+            shadowed: &["a.b"],
+            ..line()
+        });
         assert_eq!(value["path"], String::from_utf8_lossy(hostile).into_owned());
         assert_eq!(value["status"], 200);
         assert_eq!(value["shadowed"][0], "a.b");
