@@ -10,7 +10,7 @@ use crate::runtime::reload::Source;
 
 const CONFIG: &str = include_str!("../../../conf/demo.toml");
 
-/// What it shows, and the line that shows it. `tests` holds every path against the configuration.
+/// What it shows, and the line that shows it: with the addresses of `conf/demo.toml`.
 const TRIES: &[(&str, &str)] = &[
     ("the list of orders; once more, and the other instance answers", "curl http://127.0.0.1:8080/orders"),
     ("a path parameter, which comes back as x-order", "curl -i http://127.0.0.1:8080/orders/1001"),
