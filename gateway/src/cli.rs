@@ -9,8 +9,12 @@ use crate::config::render::Colour;
 
 mod check;
 mod demo;
+mod explain;
+mod reload;
+mod routes;
 mod run;
 mod schema;
+mod table;
 mod version;
 
 /// The exit code for a configuration that is wrong; clap ends with the same for arguments.
@@ -32,6 +36,12 @@ enum Command {
     Demo,
     /// Check configurations: print every complaint, exit with 2 if there is an error
     Check(check::Args),
+    /// Tell what happens to a request, step by step, without sending it
+    Explain(explain::Args),
+    /// List the routes of a configuration
+    Routes(routes::Args),
+    /// Make a running gateway load its configuration again
+    Reload(reload::Args),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the version
@@ -53,6 +63,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Demo => demo::run(),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Routes(args) => routes::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Schema => schema::run(),
         Command::Version => version::run(),
     }
