@@ -7,7 +7,7 @@
 //! | `catalog` | 127.0.0.1:9104 | `GET /catalog/items`, `GET /catalog/items/{sku}` |
 //!
 //! Every answer is JSON and names its instance. All have `/healthz`, and `/echo`, which shows the request as it arrived.
-//! How an instance is told to be slow or to fail is in [`mood`]. They serve nothing but loopback, and only in the demo.
+//! How an instance is told to be slow or to fail is in `mood`. They serve nothing but loopback, and only in the demo.
 
 mod data;
 mod mood;
@@ -41,7 +41,11 @@ const INSTANCES: [Instance; 4] = [
 
 impl Instance {
     const fn new(name: &'static str, subject: Subject, port: u16) -> Self {
-        Self { name, subject, port }
+        Self {
+            name,
+            subject,
+            port,
+        }
     }
 }
 
@@ -74,11 +78,17 @@ fn start_at(port: impl Fn(&Instance) -> u16) -> Result<Demo, DemoError> {
     let listeners = Listeners::new(&workers, CONNECTIONS_MAX);
     let settings = |instance: &Instance| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port(instance)));
-        Settings { http2: false, ..Settings::new(instance.name, Address::Tcp(address)) }
+        Settings {
+            http2: false,
+            ..Settings::new(instance.name, Address::Tcp(address))
+        }
     };
     let prepared = listeners.prepare(INSTANCES.iter().map(settings).collect())?;
     listeners.commit(prepared);
-    Ok(Demo { listeners, _workers: workers })
+    Ok(Demo {
+        listeners,
+        _workers: workers,
+    })
 }
 
 impl Demo {
@@ -90,7 +100,9 @@ impl Demo {
 
 impl fmt::Debug for Demo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Demo").field("instances", &self.instances()).finish()
+        f.debug_struct("Demo")
+            .field("instances", &self.instances())
+            .finish()
     }
 }
 

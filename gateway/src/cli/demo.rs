@@ -12,27 +12,60 @@ const CONFIG: &str = include_str!("../../../conf/demo.toml");
 
 /// What it shows, and the line that shows it: with the addresses of `conf/demo.toml`.
 const TRIES: &[(&str, &str)] = &[
-    ("the list of orders; once more, and the other instance answers", "curl http://127.0.0.1:8080/orders"),
-    ("a path parameter, which comes back as x-order", "curl -i http://127.0.0.1:8080/orders/1001"),
-    ("what an upstream gets to see", "curl http://127.0.0.1:8080/api/echo"),
+    (
+        "the list of orders; once more, and the other instance answers",
+        "curl http://127.0.0.1:8080/orders",
+    ),
+    (
+        "a path parameter, which comes back as x-order",
+        "curl -i http://127.0.0.1:8080/orders/1001",
+    ),
+    (
+        "what an upstream gets to see",
+        "curl http://127.0.0.1:8080/api/echo",
+    ),
     (
         "a browser asks whether a page of the shop may call (CORS preflight)",
         "curl -i -X OPTIONS http://127.0.0.1:8080/orders -H 'origin: https://shop.example.com' -H 'access-control-request-method: POST'",
     ),
     ("no route: 404", "curl -i http://127.0.0.1:8080/nowhere"),
-    ("a route, but not for this method: 405 with Allow", "curl -i -X DELETE http://127.0.0.1:8080/orders"),
+    (
+        "a route, but not for this method: 405 with Allow",
+        "curl -i -X DELETE http://127.0.0.1:8080/orders",
+    ),
     (
         "a body that is too large: 413",
         "head -c 2000 /dev/zero | curl -i --data-binary @- -H 'content-type: application/json' http://127.0.0.1:8080/orders",
     ),
-    ("an address that may not: 403", "curl -i http://127.0.0.1:8080/reports/2026"),
-    ("testers get the new version, always", "curl http://127.0.0.1:8080/checkout -H 'x-cohort: beta'"),
-    ("one user gets one version, always the same", "curl http://127.0.0.1:8080/checkout -b user=ada"),
+    (
+        "an address that may not: 403",
+        "curl -i http://127.0.0.1:8080/reports/2026",
+    ),
+    (
+        "testers get the new version, always",
+        "curl http://127.0.0.1:8080/checkout -H 'x-cohort: beta'",
+    ),
+    (
+        "one user gets one version, always the same",
+        "curl http://127.0.0.1:8080/checkout -b user=ada",
+    ),
     ("a redirect", "curl -i http://127.0.0.1:8080/shop/items"),
-    ("an upstream that is too slow: 504", "curl -i 'http://127.0.0.1:8080/catalog/items?slow=2s'"),
-    ("an upstream that is down: 502", "curl -i http://127.0.0.1:8080/archive/2019"),
-    ("an instance falls ill (say it again without ?fail=503 to cure it)", "curl -X POST 'http://127.0.0.1:9101/__demo?fail=503'"),
-    ("what it cost: gateway_hop_seconds is our own share", "curl http://127.0.0.1:9090/metrics"),
+    (
+        "an upstream that is too slow: 504",
+        "curl -i 'http://127.0.0.1:8080/catalog/items?slow=2s'",
+    ),
+    (
+        "an upstream that is down: 502",
+        "curl -i http://127.0.0.1:8080/archive/2019",
+    ),
+    (
+        "an instance falls ill (say it again without ?fail=503 to cure it)",
+        "curl -X POST 'http://127.0.0.1:9101/__demo?fail=503'",
+    ),
+    (
+        "what it cost: gateway_hop_seconds is our own share",
+        "curl http://127.0.0.1:9090/metrics",
+    ),
 ];
 
 pub(super) fn run() -> ExitCode {
@@ -57,7 +90,10 @@ fn invitation() -> String {
         "\nThe gateway listens on http://127.0.0.1:8080, its admin listener on http://127.0.0.1:9090.\n\
          It runs conf/demo.toml with sample upstreams of its own. In another terminal:\n\n",
     );
-    let explain = format!("{} explain conf/demo.toml 'GET http://127.0.0.1:8080/reports/2026'", own_path().display());
+    let explain = format!(
+        "{} explain conf/demo.toml 'GET http://127.0.0.1:8080/reports/2026'",
+        own_path().display()
+    );
     let explain = ("why that 403? (in the repository's root)", explain.as_str());
     for (what, line) in TRIES.iter().copied().chain([explain]) {
         // Writing to a string cannot fail.
@@ -70,7 +106,9 @@ fn invitation() -> String {
 
 /// As it was called, so that the line can be copied.
 fn own_path() -> PathBuf {
-    std::env::args_os().next().map_or_else(|| PathBuf::from("gateway"), PathBuf::from)
+    std::env::args_os()
+        .next()
+        .map_or_else(|| PathBuf::from("gateway"), PathBuf::from)
 }
 
 #[cfg(test)]
@@ -80,11 +118,16 @@ mod tests {
     #[test]
     fn every_line_can_be_copied() {
         for (what, line) in TRIES {
-            assert!(line.contains("curl ") && line.contains("http://127.0.0.1:"), "{what}");
+            assert!(
+                line.contains("curl ") && line.contains("http://127.0.0.1:"),
+                "{what}"
+            );
             assert_eq!(line.matches('\'').count() % 2, 0, "{line}");
         }
         let text = invitation();
-        let long = text.lines().find(|line| line.starts_with('#') && line.len() > 80);
+        let long = text
+            .lines()
+            .find(|line| line.starts_with('#') && line.len() > 80);
         assert_eq!(long, None);
     }
 }

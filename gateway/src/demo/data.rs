@@ -49,7 +49,9 @@ impl Subject {
 
     /// The entry with this id.
     pub(super) fn entry(self, id: &str) -> Option<Value> {
-        self.entries().into_iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(id))
+        self.entries()
+            .into_iter()
+            .find(|entry| entry.get("id").and_then(Value::as_str) == Some(id))
     }
 }
 

@@ -55,7 +55,10 @@ impl Mood {
 
     /// This one, and where it says nothing the other.
     pub(super) fn or(self, other: Self) -> Self {
-        Self { slow: self.slow.or(other.slow), fail: self.fail.or(other.fail) }
+        Self {
+            slow: self.slow.or(other.slow),
+            fail: self.fail.or(other.fail),
+        }
     }
 
     /// How long to wait.
@@ -82,7 +85,12 @@ fn fail(text: &str) -> Result<Fail, &'static str> {
     if text == "reset" {
         return Ok(Fail::Reset);
     }
-    let status = text.parse().ok().filter(|status| (400..600).contains(status));
+    let status = text
+        .parse()
+        .ok()
+        .filter(|status| (400..600).contains(status));
     let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-    status.map(Fail::Status).ok_or("fail is a status from 400 to 599, or reset: fail=503, fail=reset")
+    status
+        .map(Fail::Status)
+        .ok_or("fail is a status from 400 to 599, or reset: fail=503, fail=reset")
 }

@@ -39,7 +39,11 @@ struct Answer {
 
 impl Answer {
     fn new(status: StatusCode, members: Value) -> Self {
-        Self { status, members, allow: None }
+        Self {
+            status,
+            members,
+            allow: None,
+        }
     }
 
     fn ok(members: Value) -> Self {
@@ -89,12 +93,19 @@ impl HttpServerApp for App {
 impl App {
     fn instance(&self, session: &ServerSession) -> Option<(&'static Instance, &Mutex<Mood>)> {
         let name = &*listen::facts(session)?.listener.name;
-        INSTANCES.iter().zip(&self.moods).find(|(instance, _)| instance.name == name)
+        INSTANCES
+            .iter()
+            .zip(&self.moods)
+            .find(|(instance, _)| instance.name == name)
     }
 }
 
 /// What an instance says; `None` when it was told to close the connection.
-async fn answer(instance: &Instance, own: &Mutex<Mood>, session: &mut ServerSession) -> Result<Option<Answer>> {
+async fn answer(
+    instance: &Instance,
+    own: &Mutex<Mood>,
+    session: &mut ServerSession,
+) -> Result<Option<Answer>> {
     let mut length = 0;
     while let Some(piece) = session.read_request_body().await? {
         length += piece.len();
@@ -102,7 +113,12 @@ async fn answer(instance: &Instance, own: &Mutex<Mood>, session: &mut ServerSess
     let head = session.req_header();
     let asked = match Mood::read(head.uri.query().unwrap_or_default()) {
         Ok(asked) => asked,
-        Err(message) => return Ok(Some(Answer::new(StatusCode::BAD_REQUEST, json!({ "error": message })))),
+        Err(message) => {
+            return Ok(Some(Answer::new(
+                StatusCode::BAD_REQUEST,
+                json!({ "error": message }),
+            )));
+        }
     };
     if head.uri.path() == mood::PATH {
         return Ok(Some(told(&head.method, asked, own)));
@@ -140,11 +156,18 @@ fn page(instance: &Instance, length: usize, session: &ServerSession) -> Answer {
             let created = json!({ "created": { "id": "1004", "bytes-received": length } });
             Answer::new(StatusCode::CREATED, created)
         }
-        _ if !reads => Answer { allow: Some("GET, HEAD"), ..nothing(StatusCode::METHOD_NOT_ALLOWED) },
+        _ if !reads => Answer {
+            allow: Some("GET, HEAD"),
+            ..nothing(StatusCode::METHOD_NOT_ALLOWED)
+        },
         "/healthz" => Answer::ok(json!({ "healthy": true })),
-        path if path == subject.path() => Answer::ok(json!({ subject.plural(): subject.entries() })),
+        path if path == subject.path() => {
+            Answer::ok(json!({ subject.plural(): subject.entries() }))
+        }
         path => {
-            let id = path.strip_prefix(subject.path()).and_then(|rest| rest.strip_prefix('/'));
+            let id = path
+                .strip_prefix(subject.path())
+                .and_then(|rest| rest.strip_prefix('/'));
             match id.and_then(|id| subject.entry(id)) {
                 Some(entry) => Answer::ok(json!({ subject.singular(): entry })),
                 None => nothing(StatusCode::NOT_FOUND),

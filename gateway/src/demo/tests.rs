@@ -21,7 +21,9 @@ impl Running {
         let instances = self.0.instances();
         let (_, address) = instances.iter().find(|(name, _)| name == instance).unwrap();
         let mut stream = TcpStream::connect(address.unwrap()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         // A connection that was reset has nothing more to say.
@@ -30,10 +32,14 @@ impl Running {
     }
 
     fn ask(&self, instance: &str, method: &str, target: &str) -> (u16, Value) {
-        let request = format!("{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
         let answer = self.raw(instance, &request);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
+        (
+            head[9..12].parse().unwrap(),
+            serde_json::from_str(body).unwrap(),
+        )
     }
 }
 
@@ -78,17 +84,31 @@ fn a_request_can_ask_for_failure_and_delay() {
     let reset = "GET /users?fail=reset HTTP/1.1\r\nHost: test\r\n\r\n";
     assert_eq!(running.raw("users", reset), "");
     for wrong in ["slow=2", "slow=2min", "fail=200", "fail=maybe"] {
-        assert_eq!(running.ask("users", "GET", &format!("/users?{wrong}")).0, 400, "{wrong}");
+        assert_eq!(
+            running.ask("users", "GET", &format!("/users?{wrong}")).0,
+            400,
+            "{wrong}"
+        );
     }
 }
 
 #[test]
 fn an_instance_can_be_told_to_fail_until_told_otherwise() {
     let running = Running::start();
-    assert_eq!(running.ask("orders-1", "POST", "/__demo?fail=500").1["mood"]["fail"], "500");
+    assert_eq!(
+        running.ask("orders-1", "POST", "/__demo?fail=500").1["mood"]["fail"],
+        "500"
+    );
     assert_eq!(running.ask("orders-1", "GET", "/healthz").0, 500);
-    assert_eq!(running.ask("orders-2", "GET", "/healthz").0, 200, "the other one is well");
-    assert_eq!(running.ask("orders-1", "GET", "/__demo").1["mood"]["fail"], "500");
+    assert_eq!(
+        running.ask("orders-2", "GET", "/healthz").0,
+        200,
+        "the other one is well"
+    );
+    assert_eq!(
+        running.ask("orders-1", "GET", "/__demo").1["mood"]["fail"],
+        "500"
+    );
     assert_eq!(running.ask("orders-1", "POST", "/__demo").0, 200);
     assert_eq!(running.ask("orders-1", "GET", "/healthz").0, 200);
 }
@@ -108,10 +128,18 @@ fn the_demo_configuration_loads_and_names_every_instance() {
     let loaded = config::load_text("demo.toml", include_str!("../../../conf/demo.toml"), &env);
     let loaded = loaded.unwrap_or_else(|failure| panic!("{:?}", failure.report));
     assert!(loaded.report.complaints().is_empty(), "{:?}", loaded.report);
-    let targets = loaded.config.upstreams.iter().flat_map(|upstream| &upstream.targets);
+    let targets = loaded
+        .config
+        .upstreams
+        .iter()
+        .flat_map(|upstream| &upstream.targets);
     let targets: Vec<_> = targets.map(|target| target.address.to_string()).collect();
     for instance in &INSTANCES {
         let address = format!("127.0.0.1:{}", instance.port);
-        assert!(targets.contains(&address), "{} is in no upstream", instance.name);
+        assert!(
+            targets.contains(&address),
+            "{} is in no upstream",
+            instance.name
+        );
     }
 }
