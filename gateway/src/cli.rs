@@ -86,7 +86,7 @@ fn complain(text: &str) {
     let _closed = io::stderr().write_all(text.as_bytes()).is_err();
 }
 
-/// Whether complaints may be coloured: on a terminal, unless NO_COLOR says otherwise (<https://no-color.org>).
+/// Whether complaints may be coloured: on a terminal, unless `NO_COLOR` says otherwise (<https://no-color.org>).
 pub(crate) fn colour() -> Colour {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if io::stderr().is_terminal() && !unwanted {

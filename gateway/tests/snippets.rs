@@ -4,6 +4,14 @@
 //! that a snippet lacks are added. A block marked `toml,fragment` holds keys of a route. Other words after `toml,`
 //! mark what is no configuration of the gateway.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this is a test, though its helpers do not look like one to clippy"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +42,10 @@ fn root() -> PathBuf {
 fn files(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("the directory can be read") {
         let path = entry.expect("the entry can be read").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if path.is_dir() && !path.is_symlink() && name != "target" && !name.starts_with('.') {
             files(&path, extension, found);
         } else if path.extension().is_some_and(|other| other == extension) {
@@ -58,8 +69,16 @@ fn snippets(path: &Path, prefix: &str, found: &mut Vec<Snippet>) {
                 let place = format!("{}:{number}", path.display());
                 let text = String::new();
                 // Blocks in other languages are walked over, so that their ends do not look like starts.
-                let place = if info == "toml" || fragment { place } else { String::new() };
-                open = Some(Snippet { place, fragment, text });
+                let place = if info == "toml" || fragment {
+                    place
+                } else {
+                    String::new()
+                };
+                open = Some(Snippet {
+                    place,
+                    fragment,
+                    text,
+                });
             }
             (Some(_), Some(_)) => found.extend(open.take().filter(|one| !one.place.is_empty())),
             (None, Some(snippet)) => {
@@ -69,7 +88,11 @@ fn snippets(path: &Path, prefix: &str, found: &mut Vec<Snippet>) {
             (None, None) => {}
         }
     }
-    assert!(open.is_none(), "{}: a block is never closed", path.display());
+    assert!(
+        open.is_none(),
+        "{}: a block is never closed",
+        path.display()
+    );
 }
 
 /// The names of upstreams that routes use.
@@ -113,9 +136,14 @@ fn completed(snippet: &Snippet) -> String {
     if !table.contains_key("listener") {
         text.push_str("\n[listener.public]\naddress = \"127.0.0.1:8080\"\n");
     }
-    let defined = |name: &str| table.get("upstream").and_then(|all| all.get(name)).is_some();
+    let defined = |name: &str| {
+        table
+            .get("upstream")
+            .and_then(|all| all.get(name))
+            .is_some()
+    };
     for name in used(&table).iter().filter(|name| !defined(name)) {
-        text.push_str(&format!("\n[upstream.{name}]\ntargets = [\"127.0.0.1:9000\"]\n"));
+        text = format!("{text}\n[upstream.{name}]\ntargets = [\"127.0.0.1:9000\"]\n");
     }
     text
 }
@@ -125,13 +153,19 @@ fn every_snippet_loads() {
     let mut found = Vec::new();
     let mut documents = Vec::new();
     files(&root(), "md", &mut documents);
-    documents.iter().for_each(|path| snippets(path, "", &mut found));
+    for path in &documents {
+        snippets(path, "", &mut found);
+    }
     let mut sources = Vec::new();
     files(&root().join("plugins/src"), "rs", &mut sources);
     for path in &sources {
         snippets(path, "//! ", &mut found);
     }
-    assert!(found.len() >= plugins::chain::NAMES.len(), "few snippets: {}", found.len());
+    assert!(
+        found.len() >= plugins::chain::NAMES.len(),
+        "few snippets: {}",
+        found.len()
+    );
     let wrong: Vec<String> = found
         .iter()
         .filter_map(|snippet| {
