@@ -8,4 +8,7 @@
     reason = "test code: a panic is the verdict, also in the functions that tests share"
 )]
 
+mod fixture;
 mod harness_self;
+mod paths;
+mod routing;
