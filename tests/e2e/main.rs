@@ -8,4 +8,14 @@
     reason = "test code: a panic is the verdict, also in the functions that tests share"
 )]
 
+mod access_log;
+mod admin;
+mod check;
 mod harness_self;
+mod limits;
+mod listeners;
+mod malformed;
+mod metrics;
+mod notify;
+mod reload;
+mod shutdown;
