@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::render::Colour;
 
 mod check;
+mod demo;
 mod explain;
 mod reload;
 mod routes;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Run the gateway
     Run(run::Args),
+    /// Run the gateway with sample upstreams and print what to try
+    Demo,
     /// Check configurations: print every complaint, exit with 2 if there is an error
     Check(check::Args),
     /// Tell what happens to a request, step by step, without sending it
@@ -58,6 +61,7 @@ pub enum Format {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(args),
+        Command::Demo => demo::run(),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Routes(args) => routes::run(&args),

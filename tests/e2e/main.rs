@@ -1,11 +1,16 @@
 //! End-to-end tests: one binary, a module a subject. `tests/README.md` says how to run one.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code: a panic is the verdict, also in the functions that tests share"
-)]
-
+mod access_log;
+mod admin;
+mod check;
+mod fixture;
 mod harness_self;
+mod limits;
+mod listeners;
+mod malformed;
+mod metrics;
+mod notify;
+mod paths;
+mod reload;
+mod routing;
+mod shutdown;
