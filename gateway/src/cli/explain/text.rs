@@ -3,7 +3,8 @@
 use crate::cli::table;
 
 use super::story::{
-    Change, Field, Forward, Matching, Outcome, Path, Policy, Reply, Route, Story, Upstream, Verdict,
+    Change, Field, Forward, Matching, Outcome, Path, Policy, Reply, Route, Setting, Story,
+    Upstream, Verdict,
 };
 
 type Row = Vec<String>;
@@ -112,16 +113,21 @@ fn route(route: &Route) -> String {
         &route.action,
         place(route.action_at.as_ref()),
     ]));
-    rows.push(row([
-        "timeout",
-        &format!("{} until the last byte of the answer", route.timeout),
-    ]));
+    rows.extend(route.settings.iter().map(setting));
     format!(
         "Route {}  {}\n{}",
         route.name,
         place(route.at.as_ref()),
         table::lines(&rows, "  ")
     )
+}
+
+fn setting(setting: &Setting) -> Row {
+    let at = setting.at.as_deref().unwrap_or("the default");
+    match &setting.like {
+        Some(like) => row([setting.key, &setting.value, &format!("{at}, like {like}")]),
+        None => row([setting.key, &setting.value, at]),
+    }
 }
 
 fn policies(policies: &[Policy]) -> String {
