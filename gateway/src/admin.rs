@@ -62,7 +62,7 @@ impl Control {
         shared: Arc<Shared>,
         listeners: Arc<Listeners>,
     ) -> Result<Arc<Self>, prometheus::Error> {
-        let sources = pages::sources(&shared, &listeners);
+        let sources = pages::sources(&shared, listeners);
         let exposition = Exposition::new(shared.metrics.clone(), sources)?;
         Ok(Arc::new(Self {
             shared,

@@ -126,6 +126,14 @@ fn other_slash(
     Some(Box::new(reply.header(header::LOCATION, location)))
 }
 
+/// The arm of a route that forwards every request alike: no policy to ask, no value to look at.
+pub fn undisputed(route: &Route) -> Option<usize> {
+    match &route.action {
+        Action::Forward(forward) if route.chain.is_empty() => forward.choice.only(),
+        Action::Forward(_) | Action::Redirect { .. } | Action::Respond { .. } => None,
+    }
+}
+
 /// Asks the route's policies, then its action.
 pub async fn admit<O: Observer>(
     route: &Route,

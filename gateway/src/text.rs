@@ -28,7 +28,13 @@ mod tests {
 
     #[test]
     fn writes_addresses() {
-        for text in ["0.0.0.0", "192.0.2.1", "255.255.255.255", "::1", "2001:db8::a:0:0:1"] {
+        for text in [
+            "0.0.0.0",
+            "192.0.2.1",
+            "255.255.255.255",
+            "::1",
+            "2001:db8::a:0:0:1",
+        ] {
             let mut out = Vec::new();
             address(&mut out, text.parse().unwrap());
             assert_eq!(out, text.as_bytes());

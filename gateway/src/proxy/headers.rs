@@ -12,10 +12,10 @@ use plugins::contract::value::ValueError;
 use plugins::contract::view::RequestView;
 
 use super::{client_addr, lower};
-use crate::decide::REQUEST_ID;
-use crate::text;
 use crate::config::model::{Forwarded, HostPolicy, PathChange, UpstreamConfig};
+use crate::decide::REQUEST_ID;
 use crate::runtime::route::Route;
+use crate::text;
 
 /// What one attempt knows of the connection it came by.
 pub struct Hop<'a> {
@@ -51,7 +51,12 @@ pub fn prepare(
     lower::change(head, |parts| {
         let client_host = client_host(parts);
         remove_untrusted(&mut parts.headers, hop.trusted);
-        forwarded(&mut parts.headers, hop, upstream.forwarded, client_host.as_ref());
+        forwarded(
+            &mut parts.headers,
+            hop,
+            upstream.forwarded,
+            client_host.as_ref(),
+        );
         via(&mut parts.headers, hop.version);
         parts.headers.insert(&REQUEST_ID, hop.id.clone());
         path(&mut parts.uri, hop, &route.path, path_changed)?;
@@ -154,10 +159,18 @@ fn rfc7239(headers: &mut HeaderMap, hop: &Hop<'_>, client_host: Option<&HeaderVa
         }
         if let Some(host) = client_host {
             list.extend_from_slice(b";host=\"");
-            list.extend(host.as_bytes().iter().filter(|byte| !matches!(byte, b'"' | b'\\')));
+            list.extend(
+                host.as_bytes()
+                    .iter()
+                    .filter(|byte| !matches!(byte, b'"' | b'\\')),
+            );
             list.push(b'"');
         }
-        list.extend_from_slice(if hop.secure { b";proto=https" } else { b";proto=http" });
+        list.extend_from_slice(if hop.secure {
+            b";proto=https"
+        } else {
+            b";proto=http"
+        });
     });
     headers.insert(header::FORWARDED, chain);
 }
@@ -170,7 +183,9 @@ fn via(headers: &mut HeaderMap, version: Version) {
         _ => "1.1 gateway",
     };
     let value = if headers.contains_key(header::VIA) {
-        joined(headers, &header::VIA, |list| list.extend_from_slice(ours.as_bytes()))
+        joined(headers, &header::VIA, |list| {
+            list.extend_from_slice(ours.as_bytes())
+        })
     } else {
         HeaderValue::from_static(ours)
     };
@@ -178,11 +193,7 @@ fn via(headers: &mut HeaderMap, version: Version) {
 }
 
 /// All values of a field and one more, as one list.
-fn joined(
-    headers: &HeaderMap,
-    name: &HeaderName,
-    last: impl FnOnce(&mut Vec<u8>),
-) -> HeaderValue {
+fn joined(headers: &HeaderMap, name: &HeaderName, last: impl FnOnce(&mut Vec<u8>)) -> HeaderValue {
     let mut list: Vec<u8> = Vec::with_capacity(48);
     for value in headers.get_all(name) {
         list.extend_from_slice(value.as_bytes());
@@ -195,12 +206,7 @@ fn joined(
 }
 
 /// The upstream receives the path that was matched, changed as the route says.
-fn path(
-    uri: &mut Uri,
-    hop: &Hop<'_>,
-    change: &PathChange,
-    normalised: bool,
-) -> Result<(), Unfit> {
+fn path(uri: &mut Uri, hop: &Hop<'_>, change: &PathChange, normalised: bool) -> Result<(), Unfit> {
     let mut target = match change {
         PathChange::Keep if !normalised => return Ok(()),
         PathChange::Keep => hop.view.path.to_owned(),

@@ -14,7 +14,10 @@ pub(super) fn request(head: &mut RequestHeader) {
 }
 
 /// Changes the fields and the target of a request's head.
-pub(super) fn change<T>(head: &mut RequestHeader, change: impl FnOnce(&mut request::Parts) -> T) -> T {
+pub(super) fn change<T>(
+    head: &mut RequestHeader,
+    change: impl FnOnce(&mut request::Parts) -> T,
+) -> T {
     let empty = RequestHeader::from(Request::new(()).into_parts().0);
     let mut parts = request::Parts::from(std::mem::replace(head, empty));
     let result = change(&mut parts);
@@ -24,7 +27,10 @@ pub(super) fn change<T>(head: &mut RequestHeader, change: impl FnOnce(&mut reque
 
 /// Changes the fields of a response's head. A reason phrase of the upstream's own goes with the map: it has no meaning
 /// (RFC 9112 section 4).
-pub(super) fn response<T>(head: &mut ResponseHeader, change: impl FnOnce(&mut HeaderMap) -> T) -> T {
+pub(super) fn response<T>(
+    head: &mut ResponseHeader,
+    change: impl FnOnce(&mut HeaderMap) -> T,
+) -> T {
     let empty = ResponseHeader::from(Response::new(()).into_parts().0);
     let mut parts = response::Parts::from(std::mem::replace(head, empty));
     let result = change(&mut parts.headers);
@@ -42,7 +48,10 @@ mod tests {
         head.append_header("X-Two", "1").unwrap();
         head.append_header("X-two", "2").unwrap();
         request(&mut head);
-        assert_eq!((head.method.as_str(), head.raw_path()), ("POST", &b"/a?b=c"[..]));
+        assert_eq!(
+            (head.method.as_str(), head.raw_path()),
+            ("POST", &b"/a?b=c"[..])
+        );
         assert_eq!(head.headers.get_all("x-two").iter().count(), 2);
         let mut wire = Vec::new();
         head.header_to_h1_wire(&mut wire);

@@ -8,15 +8,16 @@ use plugins::chain::{Observer, Step};
 use plugins::contract::flow::{Flow, Reply};
 
 use super::ctx::{Ctx, Parts, Progress, Seen};
-use super::{client_addr, failure, request_id};
+use super::{client_addr, failure, lower, request_id};
 use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed};
 use crate::listen::{self, Endpoint};
 use crate::observe::metrics::RouteMetrics;
 use crate::routing::trace::Silent;
 use crate::runtime::Listener;
 
-/// Finds listener, client, id and route. An answer that is known already is kept for `request_filter`.
+/// Finds listener, client, id and route; drops what Pingora remembers of the case of names. An answer that is known already is kept for `request_filter`.
 pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
+    lower::request(session.req_header_mut());
     let Ctx {
         snapshot,
         seen,
@@ -34,7 +35,6 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     else {
         return answer(progress, &failure::LISTENER_GONE);
     };
-    seen.draining = facts.draining();
     seen.secure = facts.tls;
     seen.peer = address(facts.client);
     if let Some(began) = listen::head_began(session) {
@@ -122,6 +122,10 @@ pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Option<Box<Re
     let Some(route) = route else {
         return Some(Box::new(Reply::refusal(&failure::LISTENER_GONE)));
     };
+    if let Some(arm) = decide::undisputed(route) {
+        progress.arm = Some(arm);
+        return None;
+    }
     let head = session.req_header();
     let parts = Parts::of(head);
     let identified = seen.identified(snapshot, &parts);
