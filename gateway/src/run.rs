@@ -73,7 +73,7 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
         Arc::new(Front::new(for_workers.clone(), number))
     })?;
     let listeners = Arc::new(Listeners::new(&workers, server.connections_max));
-    let control = Control::new(shared.clone(), listeners.clone())
+    let control = Control::new(shared.clone(), &listeners)
         .map_err(|error| RunError::Start(error.to_string()))?;
     let admin = Arc::new(AdminListeners::start(&control)?);
     let reloader = Reloader::start(source, shared.clone(), listeners.clone(), admin).await;
