@@ -46,7 +46,6 @@ pub enum AdminError {
 /// What the pages are made of.
 pub struct Control {
     shared: Arc<Shared>,
-    listeners: Arc<Listeners>,
     reloader: OnceLock<Arc<Reloader>>,
     exposition: Exposition,
     tokens: ArcSwap<Tokens>,
@@ -66,7 +65,6 @@ impl Control {
         let exposition = Exposition::new(shared.metrics.clone(), sources)?;
         Ok(Arc::new(Self {
             shared,
-            listeners,
             reloader: OnceLock::new(),
             exposition,
             tokens: ArcSwap::from_pointee(Tokens::default()),
@@ -154,6 +152,11 @@ impl AdminListeners {
             sockets: self.listeners.prepare(wanted)?,
             tokens,
         })
+    }
+
+    /// Closes its sockets.
+    pub fn close(&self) {
+        self.listeners.drain_all();
     }
 
     /// Uses what was prepared.

@@ -10,6 +10,7 @@ use plugins::contract::view::ResponseView;
 use super::ctx::{Ctx, Parts};
 use super::failure;
 use super::request::remaining;
+use crate::listen::{self, ConnFacts};
 use crate::observe::metrics::AttemptResult;
 
 /// Changes the head. Informational heads pass as they are; 101 is final.
@@ -63,7 +64,8 @@ pub(super) fn finish_head(
             .on_response(&view, &mut ResponseView { head, ours }, memory);
     }
     head.insert_header("X-Request-Id", seen.id.clone())?;
-    if seen.draining {
+    // Asked again: the end may have begun since the request did.
+    if seen.draining || listen::facts(session).is_some_and(ConnFacts::draining) {
         session.set_keepalive(None);
     }
     Ok(())
