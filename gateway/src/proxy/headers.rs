@@ -257,14 +257,19 @@ fn host(
             template.render(hop.view, Place::Host, &mut host)?;
             HeaderValue::try_from(host).map_err(|_| ValueError::NotText)?
         }
-        (None, HostPolicy::Client) => return Ok(()),
-        (None, HostPolicy::Target) => {
+        (None, HostPolicy::Client) if has_host(head) => return Ok(()),
+        // HTTP/1.0 knows no `Host`, and HTTP/1.1 upstreams refuse a request without one.
+        (None, HostPolicy::Client | HostPolicy::Target) => {
             HeaderValue::from_str(hop.target).map_err(|_| ValueError::NotText)?
         }
         (None, HostPolicy::Literal(host)) => host.clone(),
     };
     head.insert_header(header::HOST, value)?;
     Ok(())
+}
+
+fn has_host(head: &RequestHeader) -> bool {
+    head.headers.contains_key(header::HOST) || head.uri.authority().is_some()
 }
 
 #[cfg(test)]
