@@ -7,6 +7,7 @@ mod finish;
 mod forward;
 pub mod headers;
 mod http2_head;
+mod lower;
 mod reception;
 pub mod reply;
 mod request;
