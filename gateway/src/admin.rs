@@ -154,6 +154,11 @@ impl AdminListeners {
         })
     }
 
+    /// Closes its sockets.
+    pub fn close(&self) {
+        self.listeners.drain_all();
+    }
+
     /// Uses what was prepared.
     pub fn commit(&self, ready: Ready) {
         self.control.tokens.store(Arc::new(ready.tokens));

@@ -60,7 +60,7 @@ pub fn prepare(
         via(&mut parts.headers, hop.version);
         parts.headers.insert(&REQUEST_ID, hop.id.clone());
         path(&mut parts.uri, hop, &route.path, path_changed)?;
-        host(&mut parts.headers, hop, route, &upstream.host)
+        host(parts, hop, route, &upstream.host)
     })
 }
 
@@ -241,26 +241,26 @@ fn stripped(path: &str, prefix: &str) -> String {
     }
 }
 
-fn host(
-    headers: &mut HeaderMap,
-    hop: &Hop<'_>,
-    route: &Route,
-    policy: &HostPolicy,
-) -> Result<(), Unfit> {
+fn host(parts: &mut Parts, hop: &Hop<'_>, route: &Route, policy: &HostPolicy) -> Result<(), Unfit> {
     let value = match (&route.host, policy) {
         (Some(template), _) => {
             let mut host = String::new();
             template.render(hop.view, Place::Host, &mut host)?;
             HeaderValue::try_from(host).map_err(|_| ValueError::NotText)?
         }
-        (None, HostPolicy::Client) => return Ok(()),
-        (None, HostPolicy::Target) => {
+        (None, HostPolicy::Client) if has_host(parts) => return Ok(()),
+        // HTTP/1.0 knows no `Host`, and HTTP/1.1 upstreams refuse a request without one.
+        (None, HostPolicy::Client | HostPolicy::Target) => {
             HeaderValue::from_str(hop.target).map_err(|_| ValueError::NotText)?
         }
         (None, HostPolicy::Literal(host)) => host.clone(),
     };
-    headers.insert(header::HOST, value);
+    parts.headers.insert(header::HOST, value);
     Ok(())
+}
+
+fn has_host(parts: &Parts) -> bool {
+    parts.headers.contains_key(header::HOST) || parts.uri.authority().is_some()
 }
 
 #[cfg(test)]

@@ -38,19 +38,21 @@ pub(super) fn admin(raw: Option<At<RawAdmin>>, context: &mut Context<'_>) -> Opt
     let tokens = raw.tokens.map(At::into_inner);
     let (read, write) = tokens.map_or((None, None), |tokens| (tokens.read, tokens.write));
     let open = read.is_none() && write.is_none() && !context.damage.any("admin");
-    // Probes tell nothing worth a token; metrics name every route and upstream.
-    for address in std::iter::once(&raw.address).chain(&raw.metrics) {
-        if open && !is_private(&address.0) {
-            context
-                .report
-                .error(
-                    address.span(),
-                    "admin.open",
-                    "the admin listener would be open to everybody",
-                )
-                .label("not loopback, and there are no tokens")
-                .help("add tokens = { read = \"env:NAME\", write = \"env:NAME\" }, or listen at 127.0.0.1");
+    // Probes tell nothing and ask for no token.
+    let guarded = [Some(&raw.address), raw.metrics.as_ref()];
+    for address in guarded.into_iter().flatten().filter(|_| open) {
+        if is_private(&address.0) {
+            continue;
         }
+        context
+            .report
+            .error(
+                address.span(),
+                "admin.open",
+                "the admin listener would be open to everybody",
+            )
+            .label("not loopback, and there are no tokens")
+            .help("add tokens = { read = \"env:NAME\", write = \"env:NAME\" }, or listen at 127.0.0.1");
     }
     let address = |leaf: Option<At<ListenAddress>>| leaf.map(|leaf| leaf.into_inner().0);
     Some(AdminConfig {
