@@ -8,7 +8,10 @@
     reason = "test code: a panic is the verdict, also in the functions that tests share"
 )]
 
+mod bodies;
 mod fixture;
+mod forwarding;
 mod harness_self;
 mod paths;
 mod routing;
+mod upgrades;
