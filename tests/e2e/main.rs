@@ -9,9 +9,11 @@
 )]
 
 mod bodies;
+mod failures;
 mod fixture;
 mod forwarding;
 mod harness_self;
 mod paths;
+mod replies;
 mod routing;
 mod upgrades;
