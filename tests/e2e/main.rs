@@ -8,12 +8,14 @@
     reason = "test code: a panic is the verdict, also in the functions that tests share"
 )]
 
+mod actions;
 mod bodies;
 mod failures;
 mod fixture;
 mod forwarding;
 mod harness_self;
 mod paths;
+mod plugins;
 mod replies;
 mod routing;
 mod upgrades;
