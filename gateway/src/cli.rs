@@ -8,8 +8,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::render::Colour;
 
 mod check;
+mod demo;
+mod explain;
+mod reload;
+mod routes;
 mod run;
 mod schema;
+mod table;
 mod version;
 
 /// The exit code for a configuration that is wrong; clap ends with the same for arguments.
@@ -27,8 +32,16 @@ struct Cli {
 enum Command {
     /// Run the gateway
     Run(run::Args),
+    /// Run the gateway with sample upstreams and print what to try
+    Demo,
     /// Check configurations: print every complaint, exit with 2 if there is an error
     Check(check::Args),
+    /// Tell what happens to a request, step by step, without sending it
+    Explain(explain::Args),
+    /// List the routes of a configuration
+    Routes(routes::Args),
+    /// Make a running gateway load its configuration again
+    Reload(reload::Args),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the version
@@ -48,7 +61,11 @@ pub enum Format {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(args),
+        Command::Demo => demo::run(),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Routes(args) => routes::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Schema => schema::run(),
         Command::Version => version::run(),
     }
@@ -69,7 +86,7 @@ fn complain(text: &str) {
     let _closed = io::stderr().write_all(text.as_bytes()).is_err();
 }
 
-/// Whether complaints may be coloured: on a terminal, unless NO_COLOR says otherwise (<https://no-color.org>).
+/// Whether complaints may be coloured: on a terminal, unless `NO_COLOR` says otherwise (<https://no-color.org>).
 pub(crate) fn colour() -> Colour {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if io::stderr().is_terminal() && !unwanted {

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod decide;
+pub mod demo;
 pub mod listen;
 pub mod observe;
 pub mod proxy;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pingora::apps::HttpServerApp;
 
-pub use self::facts::{ConnFacts, Endpoint, ListenerFacts, facts, head_began};
+pub use self::facts::{ConnFacts, Endpoint, ListenerFacts, facts, head_began, set_deadline};
 pub use self::listeners::{BindError, Listeners, Prepared};
 pub use self::refusal::HeadRefusal;
 pub use self::settings::{Address, H2Settings, HeadLimits, Settings};

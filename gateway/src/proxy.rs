@@ -9,7 +9,7 @@ pub mod headers;
 mod reception;
 pub mod reply;
 mod request;
-mod request_id;
+pub mod request_id;
 mod response;
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::observe::metrics::Metrics;
 use crate::runtime::Live;
 use ctx::Ctx;
 
-pub use reception::{Front, TurnedAway, answer as reception_answer};
+pub use reception::{Front, TurnedAway, answer as reception_answer, refusal_of};
 
 /// What all workers share.
 pub struct Shared {

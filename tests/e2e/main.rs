@@ -8,14 +8,24 @@
     reason = "test code: a panic is the verdict, also in the functions that tests share"
 )]
 
+mod access_log;
 mod actions;
+mod admin;
 mod bodies;
+mod check;
 mod failures;
 mod fixture;
 mod forwarding;
 mod harness_self;
+mod limits;
+mod listeners;
+mod malformed;
+mod metrics;
+mod notify;
 mod paths;
 mod plugins;
+mod reload;
 mod replies;
 mod routing;
+mod shutdown;
 mod upgrades;

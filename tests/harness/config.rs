@@ -124,6 +124,11 @@ impl Place {
         &self.dir
     }
 
+    /// What `@address.NAME@` became.
+    pub(crate) fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.ports.get(name).copied()
+    }
+
     pub(crate) fn file(&self) -> PathBuf {
         self.dir.join("gateway.toml")
     }

@@ -8,6 +8,7 @@ mod cli;
 mod process;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 use std::{fs, thread};
@@ -61,6 +62,21 @@ impl Gateway {
             }
         }
         panic!("no free ports after {STARTS_MAX} starts");
+    }
+
+    /// Starts a gateway and does not wait: for one whose admin listener has no IP address.
+    pub fn start_unready(config: impl Into<Config>) -> Self {
+        let config = config.into().completed();
+        let mut place = Place::new();
+        let text = place.write(&config);
+        let process = Process::run(&place, config.variables());
+        let parsed = text.parse().unwrap_or_default();
+        Self {
+            process,
+            place,
+            text,
+            parsed,
+        }
     }
 
     /// Starts a gateway that must refuse its configuration, and returns how it ended.
@@ -124,6 +140,13 @@ impl Gateway {
     /// The address of the admin listener.
     pub fn admin_addr(&self) -> SocketAddr {
         socket_addr(self.parsed.get("admin")).expect("[admin] has an IP address and port")
+    }
+
+    /// The address that `@address.NAME@` stands for.
+    pub fn address(&self, name: &str) -> SocketAddr {
+        self.place
+            .address(name)
+            .unwrap_or_else(|| panic!("no text of this gateway has @address.{name}@"))
     }
 
     /// A new connection to the first listener.
@@ -229,6 +252,11 @@ impl Gateway {
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The path of a file in the temp dir of this gateway.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.place.dir().join(file)
     }
 
     /// A file in the temp dir of this gateway.

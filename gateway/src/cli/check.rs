@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             Format::Text => {
                 complain(&render::text(report, sources, colour()));
                 if let Ok(loaded) = &loaded {
-                    said.push_str(&format!("{}: {}\n", file.display(), praise(loaded)));
+                    said = format!("{said}{}: {}\n", file.display(), praise(loaded));
                 }
             }
         }

@@ -76,6 +76,10 @@ fn join<'i>(
     for (key, node) in table {
         // Followed by the reader; each file has its own.
         if key.get_ref() == "include" && root.contains_key("include") {
+            if !node.get_ref().is_array() {
+                let message = "`include` is a list of files";
+                report.error(node.span(), "config.wrong-type", message);
+            }
             continue;
         }
         let mergeable = is_map(key.get_ref()) && node.get_ref().is_table();

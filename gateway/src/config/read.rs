@@ -3,15 +3,16 @@
 //! The only place of the pipeline that opens files. Reports every file that it cannot read.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use plugins::contract::place::Span;
 use plugins::contract::report::Report;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::dom::Node;
 use super::env::{Env, interpolate};
-use super::source::SourceMap;
+use super::source::{SourceFile, SourceMap};
 
 /// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -137,7 +138,7 @@ impl<'a> Reader<'a> {
         let directory = self
             .sources
             .file(span.start)
-            .map(|file| file.directory())
+            .map(SourceFile::directory)
             .unwrap_or_default();
         let path = directory.join(pattern.as_ref());
         let name = path.file_name().and_then(|name| name.to_str());
@@ -178,7 +179,7 @@ impl<'a> Reader<'a> {
                     "config.include-empty",
                     "this include names no file",
                 )
-                .label(format!("nothing fits {}", shown(&path)));
+                .label(format!("nothing fits {}", shown(path)));
         }
         for name in names {
             self.file(&directory.join(name), Some(span));
@@ -213,10 +214,13 @@ fn shown(path: &Path) -> String {
 
 /// The system's reason without its number.
 fn reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+    let kind = error.kind();
+    if kind == ErrorKind::NotFound {
+        "there is no such file".to_owned()
+    } else if kind == ErrorKind::PermissionDenied {
+        "permission denied".to_owned()
+    } else {
+        error.to_string()
     }
 }
 
@@ -227,9 +231,9 @@ fn includes(text: &str) -> Vec<(String, Span)> {
         return Vec::new();
     }
     let (table, _errors) = DeTable::parse_recoverable(text);
-    let strings = |node: &Node<'_>| match node.get_ref() {
-        DeValue::Array(items) => items.iter().filter_map(string).collect(),
-        _ => string(node).into_iter().collect(),
+    let strings = |node: &Node<'_>| match node.get_ref().as_array() {
+        Some(items) => items.iter().filter_map(string).collect(),
+        None => string(node).into_iter().collect(),
     };
     table
         .get_ref()

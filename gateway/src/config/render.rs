@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use plugins::contract::place::Span;
 use plugins::contract::report::{Complaint, Report, Severity};
 use serde_json::{Value, json};
@@ -122,26 +122,47 @@ fn snippet<'a>(
     file: &'a SourceFile,
     complaint: &'a Complaint,
     sources: &'a SourceMap,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let here = |span: &Span| {
-        let holder = sources.file(span.start)?;
-        (holder.base() == file.base()).then(|| one_line(file, span))
-    };
-    let mut snippet = Snippet::source(shown(file, sources)).path(file.name());
-    if let Some(span) = complaint.span.as_ref().and_then(here) {
-        let caret = AnnotationKind::Primary.span(span);
-        snippet = snippet.annotation(if complaint.label.is_empty() {
+) -> Snippet<'a, Annotation<'a>> {
+    let own = complaint
+        .span
+        .iter()
+        .map(|span| (AnnotationKind::Primary, span, &complaint.label));
+    let related = complaint.related.iter();
+    let related = related.map(|(span, label)| (AnnotationKind::Context, span, label));
+    let here: Vec<(AnnotationKind, Range<usize>, &String)> = own
+        .chain(related)
+        .filter(|(_, span, _)| is_in(file, span, sources))
+        .map(|(kind, span, label)| (kind, one_line(file, span), label))
+        .collect();
+    let window = window(file.text(), here.iter().map(|(_, span, _)| span));
+    let before = file.text().get(..window.start).unwrap_or_default();
+    let annotations = here.into_iter().map(|(kind, span, label)| {
+        let caret = kind.span(span.start - window.start..span.end - window.start);
+        if label.is_empty() {
             caret
         } else {
-            caret.label(complaint.label.as_str())
-        });
-    }
-    for (span, label) in &complaint.related {
-        if let Some(span) = here(span) {
-            snippet = snippet.annotation(AnnotationKind::Context.span(span).label(label.as_str()));
+            caret.label(label.as_str())
         }
-    }
-    snippet
+    });
+    Snippet::source(shown(file, &window, sources))
+        .line_start(before.matches('\n').count() + 1)
+        .path(file.name())
+        .annotations(annotations)
+}
+
+fn is_in(file: &SourceFile, span: &Span, sources: &SourceMap) -> bool {
+    let holder = sources.file(span.start);
+    holder.is_some_and(|holder| holder.base() == file.base())
+}
+
+/// The lines that hold all these ranges: a file may be long, and complaints many.
+fn window<'r>(text: &str, ranges: impl Iterator<Item = &'r Range<usize>> + Clone) -> Range<usize> {
+    let first = ranges.clone().map(|range| range.start).min().unwrap_or(0);
+    let last = ranges.map(|range| range.end).max().unwrap_or(0);
+    let before = text.get(..first).unwrap_or_default();
+    let after = text.get(last..).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    start..last + after.find('\n').unwrap_or(after.len())
 }
 
 /// The empty start of everything stands for the configuration as a whole.
@@ -161,26 +182,30 @@ fn one_line(file: &SourceFile, span: &Span) -> Range<usize> {
     }
 }
 
-/// A file's text without what may be a secret.
-fn shown<'a>(file: &'a SourceFile, sources: &SourceMap) -> Cow<'a, str> {
-    let mut text = Cow::Borrowed(file.text());
+/// A part of a file without what may be a secret.
+fn shown<'a>(file: &'a SourceFile, window: &Range<usize>, sources: &SourceMap) -> Cow<'a, str> {
+    let mut text = Cow::Borrowed(file.text().get(window.clone()).unwrap_or_default());
     for span in sources.hidden() {
-        let in_file = sources
-            .file(span.start)
-            .is_some_and(|holder| holder.base() == file.base());
         let local = file.local(span);
-        if let Some(secret) = file.text().get(local.clone()).filter(|_| in_file) {
-            let cover: String = secret
-                .chars()
-                .flat_map(|c| {
-                    let kept = matches!(c, '"' | '\'' | '\n');
-                    std::iter::repeat_n(if kept { c } else { '*' }, c.len_utf8())
-                })
-                .collect();
-            text.to_mut().replace_range(local, &cover);
+        let inside = window.start <= local.start && local.end <= window.end;
+        if let Some(secret) = file.text().get(local.clone())
+            && inside
+            && is_in(file, span, sources)
+        {
+            let part = local.start - window.start..local.end - window.start;
+            text.to_mut().replace_range(part, &covered(secret));
         }
     }
     text
+}
+
+/// As many bytes in as many lines, quotes kept.
+fn covered(secret: &str) -> String {
+    let cover = |c: char| match c {
+        '"' | '\'' | '\n' => std::iter::repeat_n(c, 1),
+        _ => std::iter::repeat_n('*', c.len_utf8()),
+    };
+    secret.chars().flat_map(cover).collect()
 }
 
 fn as_json(complaint: &Complaint, sources: &SourceMap) -> Value {

@@ -53,7 +53,15 @@ fn generate() -> Value {
     generator.subschema_for::<RawNamed>();
     generator.subschema_for::<RawPolicies>();
     let mut schema = generator.into_root_schema_for::<RawFile>().to_value();
-    let policies = properties(&mut schema, "RawPolicies");
+    describe(&mut schema, "RawPolicies", |name| {
+        format!(
+            "`{name}`: the name of a policy, a table, a list of both (all must pass), or \"none\""
+        )
+    });
+    describe(&mut schema, "RawNamed", |name| {
+        format!("Policies that routes name: `[{name}.NAME]`")
+    });
+    let policies = properties(&schema, "RawPolicies");
     for table in ["RawRoute", "RawDefaults"] {
         if let Some(own) = schema
             .pointer_mut(&format!("/$defs/{table}/properties"))
@@ -62,7 +70,7 @@ fn generate() -> Value {
             own.extend(policies.clone());
         }
     }
-    let named = properties(&mut schema, "RawNamed");
+    let named = properties(&schema, "RawNamed");
     if let Some(own) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         own.extend(named);
     }
@@ -74,7 +82,21 @@ fn generate() -> Value {
     schema
 }
 
-fn properties(schema: &mut Value, table: &str) -> Map<String, Value> {
+/// Says what a policy's key is; the comment in the list of plugins says why it stands where it stands.
+fn describe(schema: &mut Value, table: &str, about: impl Fn(&str) -> String) {
+    let properties = schema.pointer_mut(&format!("/$defs/{table}/properties"));
+    for (name, property) in properties
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(property) = property.as_object_mut() {
+            property.insert("description".to_owned(), json!(about(name)));
+        }
+    }
+}
+
+fn properties(schema: &Value, table: &str) -> Map<String, Value> {
     schema
         .pointer(&format!("/$defs/{table}/properties"))
         .and_then(Value::as_object)
@@ -117,6 +139,8 @@ fn without_null(node: &mut Value) {
 fn title(schema: &mut Value) {
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), json!("gateway configuration"));
+        // An included file need not have what the whole must have.
+        root.remove("required");
         let about =
             "The configuration of the gateway: one TOML file, or several joined by `include`.";
         root.insert("description".to_owned(), json!(about));
@@ -138,7 +162,7 @@ mod tests {
                 object.values().for_each(|value| formats(value, found));
             }
             Value::Array(items) => items.iter().for_each(|item| formats(item, found)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
 
@@ -169,7 +193,7 @@ mod tests {
             match node {
                 Value::Object(object) => object.iter().for_each(|(key, value)| walk(value, key)),
                 Value::Array(items) => items.iter().for_each(|value| walk(value, at)),
-                _ => {}
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
         walk(schema(), "");

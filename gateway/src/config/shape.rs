@@ -265,6 +265,10 @@ impl Walk<'_> {
         if choices.iter().any(|choice| is_secret(choice)) {
             return self.secret(text, span);
         }
+        // Read, and complained about, long before.
+        if self.path.first().is_some_and(|top| top == "include") {
+            return Fit::Keep;
+        }
         let mut filled = false;
         match interpolate(text, self.env) {
             Ok(Cow::Borrowed(_)) => {}
@@ -333,13 +337,13 @@ fn is_secret(schema: &Value) -> bool {
 
 /// Whether a schema takes values of this kind.
 fn accepts(schema: &Value, kind: &str) -> bool {
-    let named = |name: &Value| {
+    let fits = |name: &Value| {
         name.as_str()
             .is_some_and(|name| name == kind || (name == "number" && kind == "integer"))
     };
     match schema.get("type") {
-        Some(Value::Array(names)) => names.iter().any(named),
-        Some(name) => named(name),
+        Some(Value::Array(names)) => names.iter().any(fits),
+        Some(name) => fits(name),
         None => schema.get("const").is_some_and(Value::is_string) && kind == "string",
     }
 }

@@ -1,9 +1,11 @@
 //! The pipeline as a whole; single complaints are in `tests/check`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use super::model::{Action, Dispatch, PathChange, UpstreamId};
+use super::model::{Action, Dispatch, PathChange, RespondBody, UpstreamId};
+use super::render::{self, Colour};
 use super::{Failure, Loaded, load_text};
 
 fn env() -> BTreeMap<String, String> {
@@ -50,7 +52,7 @@ fn fills_in_defaults_and_variables() {
     assert_eq!(orders.connect_timeout, Duration::from_secs(2));
     let route = &config.routes[0];
     assert_eq!(route.listeners, [0]);
-    assert_eq!(route.timeout, Duration::from_secs(60));
+    assert_eq!(route.timeout, Duration::from_mins(1));
     assert_eq!(
         route.action,
         Action::Upstream(Dispatch::Always(UpstreamId(0)))
@@ -180,4 +182,93 @@ match = "/orders/copy/**"
     );
     assert_eq!(from("timeout"), (None, Some("test.toml:9".to_owned())));
     assert_eq!(from("listener"), (None, None));
+}
+
+/// A configuration that has everything.
+const REFERENCE: &str = include_str!("../../../conf/reference.toml");
+
+#[test]
+fn the_reference_is_understood() {
+    let loaded = good(REFERENCE);
+    let route = |name: &str| {
+        let mut routes = loaded.config.routes.iter();
+        routes.find(|route| &*route.name == name).unwrap()
+    };
+    let Action::Split(split) = &route("canary").action else {
+        panic!("{:?}", route("canary").action)
+    };
+    assert_eq!(split.arms, [(UpstreamId(0), 10), (UpstreamId(1), 90)]);
+    assert_eq!((split.pick[0].0, split.pick[0].1.len()), (0, 3));
+    let Action::Upstream(Dispatch::By { map, otherwise, .. }) = &route("tenants").action else {
+        panic!("{:?}", route("tenants").action)
+    };
+    assert_eq!(map["globex"], UpstreamId(0));
+    assert_eq!(*otherwise, Some(UpstreamId(1)));
+    let orders = &route("orders").policies;
+    assert_eq!(orders.ip_filter.len(), 3, "always, office and trial");
+    assert_eq!(orders.headers.len(), 1);
+    assert!(route("reports").policies.headers.is_empty());
+    assert_eq!(route("beta").matcher.conditions.len(), 3);
+    assert_eq!(route("hello").policies.protect.len(), 1, "from [defaults]");
+}
+
+#[test]
+fn files_are_relative_to_the_file_that_names_them() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf");
+    let loaded = super::load(&Path::new(directory).join("reference.toml")).unwrap();
+    let files = loaded
+        .config
+        .routes
+        .iter()
+        .filter_map(|route| match &route.action {
+            Action::Respond(respond) => match &respond.body {
+                RespondBody::File { path, .. } => Some(path),
+                RespondBody::Empty | RespondBody::Text(_) => None,
+            },
+            Action::Upstream(_) | Action::Split(_) | Action::Redirect { .. } => None,
+        });
+    for file in files {
+        assert!(file.is_file(), "{}", file.display());
+    }
+}
+
+/// Loads a text and writes its report in every form.
+fn survive(text: &str) {
+    let loaded = load_text("test.toml", text, &env());
+    let (report, sources) = match &loaded {
+        Ok(loaded) => (&loaded.report, &loaded.sources),
+        Err(failure) => (&failure.report, &failure.sources),
+    };
+    let written = render::text(report, sources, Colour::No);
+    assert_eq!(loaded.is_err(), written.contains("error"), "{text}");
+    render::json(report, sources);
+}
+
+#[test]
+fn no_mutilation_is_fatal() {
+    let lines: Vec<&str> = REFERENCE
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    for (index, line) in lines.iter().enumerate() {
+        let with = |replacement: &str| {
+            let mut lines = lines.clone();
+            lines[index] = replacement;
+            lines.join("\n")
+        };
+        survive(&with(""));
+        survive(&lines[..index].join("\n"));
+        if let Some((key, _)) = line.split_once(" = ") {
+            for value in [
+                "5",
+                "\"\"",
+                "\"ä{${x\"",
+                "[[]]",
+                "{ a = 1 }",
+                "[[5], [\"x\"]]",
+            ] {
+                survive(&with(&format!("{key} = {value}")));
+            }
+        }
+    }
 }

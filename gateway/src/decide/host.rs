@@ -1,6 +1,7 @@
 //! The host of a request: in lower case, without port and without the root's dot.
 
 use std::borrow::Cow;
+use std::net::Ipv6Addr;
 
 use http::{HeaderMap, Uri, header};
 
@@ -22,11 +23,19 @@ pub fn of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Cow<'a, str> {
 pub fn canonical(authority: &str) -> Cow<'_, str> {
     let host = without_port(authority);
     let host = host.strip_suffix('.').unwrap_or(host);
+    if let Some(address) = ipv6(host) {
+        return Cow::Owned(format!("[{address}]"));
+    }
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(host.to_ascii_lowercase())
     } else {
         Cow::Borrowed(host)
     }
+}
+
+/// One address has many spellings; routes are matched by the one of RFC 5952.
+fn ipv6(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
 fn without_port(authority: &str) -> &str {
@@ -51,6 +60,7 @@ mod tests {
             ("api.example.com.", "api.example.com"),
             ("api.example.com.:80", "api.example.com"),
             ("[2001:DB8::1]:80", "[2001:db8::1]"),
+            ("[2001:db8:0:0:0:0:0:1]", "[2001:db8::1]"),
             ("192.0.2.1:80", "192.0.2.1"),
             ("", ""),
         ] {

@@ -15,9 +15,11 @@ use super::facts::ConnFacts;
 use super::framing::{Boundary, Framing};
 use super::live::Live;
 
+use self::deadline::Deadline;
 pub(crate) use self::socket::Io;
 
 mod closing;
+mod deadline;
 mod io_impl;
 mod reading;
 mod socket;
@@ -41,6 +43,7 @@ pub(crate) struct Conn {
     /// Accepted from Pingora and not yet sent.
     pending: BytesMut,
     write_timeout: Duration,
+    deadline: Deadline,
     /// Runs while the client takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
 }
@@ -68,6 +71,7 @@ impl Conn {
             began: Instant::now(),
             pending: BytesMut::new(),
             write_timeout,
+            deadline: Deadline::new(),
             stall: None,
         }
     }
@@ -94,9 +98,15 @@ impl Conn {
         self.began = Instant::now();
     }
 
+    /// When the current request must be over; none until the next head says otherwise.
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        self.deadline.set(deadline);
+    }
+
     /// From here on the bytes after a head belong to a message that is framed like this.
     pub(crate) fn begin_message(&mut self, framing: Framing, upgrade: bool) {
         self.boundary = Boundary::of(framing);
+        self.deadline.set(None);
         self.answer = Answer::Awaited { upgrade };
     }
 

@@ -65,6 +65,14 @@ pub fn head_began(session: &ServerSession) -> Option<Instant> {
     conn(session).map(Conn::head_began)
 }
 
+/// Sets when the current request must be over: a wait beyond it fails like a read from the client. HTTP/1 only; streams of
+/// HTTP/2 share their connection and have the timeouts of their upstream.
+pub fn set_deadline(session: &ServerSession, deadline: Option<Instant>) {
+    if let Some(conn) = conn(session) {
+        conn.set_deadline(deadline);
+    }
+}
+
 fn conn(session: &ServerSession) -> Option<&Conn> {
     session.stream()?.as_any().downcast_ref()
 }

@@ -93,6 +93,8 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
     match (error.esource(), kind) {
         (_, kind) if *kind == DEADLINE => Some(&TIMEOUT),
         (_, kind) if *kind == NO_TARGET => Some(&NOBODY),
+        // `Conn` ends a request that is over time by failing the read that Pingora keeps open on the client.
+        (ErrorSource::Downstream, Kind::ReadError) if past_deadline => Some(&TIMEOUT),
         (ErrorSource::Downstream, Kind::ReadTimedout) => Some(&CLIENT_SLOW),
         (
             ErrorSource::Downstream,

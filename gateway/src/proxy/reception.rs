@@ -158,7 +158,7 @@ pub fn answer(refusal: HeadRefusal) -> Bytes {
 macro_rules! head_refusals {
     ($($kind:ident: $title:literal),+ $(,)?) => {
         /// The answer to each way in which a head can be refused.
-        fn refusal_of(refusal: HeadRefusal) -> &'static Refusal {
+        pub fn refusal_of(refusal: HeadRefusal) -> &'static Refusal {
             match refusal {
                 $( HeadRefusal::$kind => {
                     static REFUSAL: Refusal = Refusal {

@@ -19,18 +19,7 @@ const DRAIN_MAX: u64 = 64 << 10;
 /// Sends an answer; the response hooks of the route's policies run on it.
 pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) -> Result<()> {
     ctx.progress.code = reply.refusal.map(|refusal| refusal.code);
-    let (body, kind) = content(reply, ctx.seen.id.to_str().unwrap_or_default());
-    let mut head = ResponseHeader::build(reply.status, Some(8 + reply.headers.len()))?;
-    for (name, value) in &reply.headers {
-        head.append_header(name.clone(), value.clone())?;
-    }
-    if let Some(kind) = kind {
-        head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(kind))?;
-        head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    }
-    if has_length(reply.status) {
-        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
-    }
+    let (mut head, body) = compose(reply, ctx.seen.id.to_str().unwrap_or_default())?;
     response::finish_head(session, &mut head, ctx, true)?;
     keep_usable(session, ctx.seen.body);
     let bodiless =
@@ -42,6 +31,23 @@ pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) ->
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// Head and content of an answer, before the response hooks.
+pub fn compose(reply: &Reply, id: &str) -> Result<(ResponseHeader, Bytes)> {
+    let (body, kind) = content(reply, id);
+    let mut head = ResponseHeader::build(reply.status, Some(8 + reply.headers.len()))?;
+    for (name, value) in &reply.headers {
+        head.append_header(name.clone(), value.clone())?;
+    }
+    if let Some(kind) = kind {
+        head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(kind))?;
+        head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    }
+    if has_length(reply.status) {
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    }
+    Ok((head, body))
 }
 
 /// 204 and 304 have no content and 204 must not have a length (RFC 9110 sections 8.6 and 15.3.5).

@@ -68,6 +68,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         }
     }
     ctx.seen.deadline = ctx.route().map(|route| ctx.seen.started + route.timeout);
+    listen::set_deadline(session, ctx.seen.deadline);
 }
 
 /// HTTP/2 may end a request with its head.

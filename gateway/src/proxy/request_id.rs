@@ -35,7 +35,7 @@ const HEX: [[u8; 2]; 256] = {
 };
 
 /// An id that a trusted proxy sent: 1 to 128 of `A-Z a-z 0-9 . _ -`.
-pub(super) fn accept(sent: &HeaderValue) -> Option<HeaderValue> {
+pub fn accept(sent: &HeaderValue) -> Option<HeaderValue> {
     let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let bytes = sent.as_bytes();
     ((1..=128).contains(&bytes.len()) && bytes.iter().all(good)).then(|| sent.clone())

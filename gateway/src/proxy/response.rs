@@ -29,8 +29,23 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     if let Some(target) = &ctx.progress.target {
         target.metrics.attempted(AttemptResult::Answered);
     }
+    if is_stream(head) {
+        // The timeout of a stream ends with its head.
+        ctx.seen.deadline = None;
+        crate::listen::set_deadline(session, None);
+    }
     remove_hop_by_hop(head);
     finish_head(session, head, ctx, false)
+}
+
+/// Answers that have no natural end: tunnels and server-sent events.
+fn is_stream(head: &ResponseHeader) -> bool {
+    let kind = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map(http::HeaderValue::as_bytes)
+        .unwrap_or_default();
+    head.status == StatusCode::SWITCHING_PROTOCOLS || kind.starts_with(b"text/event-stream")
 }
 
 /// What every answer gets, whoever made it: the policies' changes, the request id, the end of a draining connection.

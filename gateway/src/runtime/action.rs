@@ -76,6 +76,23 @@ pub enum Choice {
     },
 }
 
+/// What decided for an arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// There is only one.
+    Only,
+    /// The map has the request's value.
+    Mapped,
+    /// The map has not, or the request has no such value.
+    Otherwise,
+    /// The conditions at this place of `pick` are met.
+    Picked(usize),
+    /// The request's sticky value.
+    Sticky,
+    /// The weights alone: the next request may go elsewhere.
+    Chance,
+}
+
 /// Why no arm was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoArm {
@@ -88,33 +105,41 @@ pub enum NoArm {
 impl Choice {
     /// The arm for a request. The request's own value decides, or chance does.
     pub fn arm(&self, request: &RequestView<'_>) -> Result<usize, NoArm> {
+        self.arm_and_reason(request).map(|(arm, _)| arm)
+    }
+
+    /// The same, and what decided.
+    pub fn arm_and_reason(&self, request: &RequestView<'_>) -> Result<(usize, Reason), NoArm> {
         match self {
-            Self::Only => Ok(0),
+            Self::Only => Ok((0, Reason::Only)),
             Self::By {
                 value,
                 map,
                 otherwise,
             } => {
                 let found = match request.lookup(value) {
-                    Ok(text) => map.get(&*text).copied(),
+                    Ok(text) => map.get(&*text),
                     Err(ValueError::Missing) => None,
                     Err(ValueError::Repeated | ValueError::NotText | ValueError::NotPath) => {
                         return Err(NoArm::Ambiguous);
                     }
                 };
-                found.or(*otherwise).ok_or(NoArm::NoMatch)
+                let mapped = found.map(|arm| (*arm, Reason::Mapped));
+                let otherwise = otherwise.map(|arm| (arm, Reason::Otherwise));
+                mapped.or(otherwise).ok_or(NoArm::NoMatch)
             }
             Self::Split {
                 cumulative,
                 sticky,
                 pick,
             } => {
-                for (arm, conditions) in pick {
+                for (place, (arm, conditions)) in pick.iter().enumerate() {
                     if meets_all(conditions, request)? {
-                        return Ok(*arm);
+                        return Ok((*arm, Reason::Picked(place)));
                     }
                 }
-                Ok(by_weight(cumulative, ticket(sticky.as_ref(), request)))
+                let (ticket, reason) = ticket(sticky.as_ref(), request);
+                Ok((by_weight(cumulative, ticket), reason))
             }
         }
     }
@@ -139,11 +164,11 @@ fn meets_all(conditions: &[Condition], request: &RequestView<'_>) -> Result<bool
 }
 
 /// A number that is the same for the same sticky value, on every instance and after every restart; else chance.
-fn ticket(sticky: Option<&Value>, request: &RequestView<'_>) -> u64 {
+fn ticket(sticky: Option<&Value>, request: &RequestView<'_>) -> (u64, Reason) {
     match sticky.map(|value| request.lookup(value)) {
-        Some(Ok(text)) => stable_hash(text.as_bytes()),
+        Some(Ok(text)) => (stable_hash(text.as_bytes()), Reason::Sticky),
         // Nothing to stick to.
-        Some(Err(_)) | None => rand::random(),
+        Some(Err(_)) | None => (rand::random(), Reason::Chance),
     }
 }
 

@@ -178,6 +178,10 @@ impl Reloader {
         let ready = self.ready(Arc::new(snapshot), Some(&previous))?;
         background::prepare(&ready.snapshot).await;
         self.apply(ready, Some(&previous));
+        warn_of_restart(
+            &previous.loaded.config,
+            &self.shared.live.snapshot().loaded.config,
+        );
         Ok(())
     }
 
@@ -279,6 +283,13 @@ impl ReloadError {
                 format!("error: {self}{cause}")
             }
         }
+    }
+}
+
+/// Threads are started once.
+fn warn_of_restart(old: &Config, new: &Config) {
+    if old.server.workers != new.server.workers {
+        tracing::warn!("`workers` has changed; it takes effect at the next start");
     }
 }
 

@@ -2,9 +2,10 @@
 //! the directories, look again every few seconds all the same, and let the reloader compare the texts.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
@@ -22,6 +23,8 @@ pub async fn run(reloader: Arc<Reloader>, live: impl Fn() -> Arc<super::Snapshot
     let (tell, mut changed) = mpsc::channel(1);
     let mut watcher = watcher(tell);
     let mut watched = BTreeSet::new();
+    // As nothing looks: what changed since the start is found in the first round.
+    let mut seen = Looks(Vec::new());
     loop {
         if let Some(watcher) = &mut watcher {
             watch(watcher, &mut watched, &live());
@@ -33,9 +36,32 @@ pub async fn run(reloader: Arc<Reloader>, live: impl Fn() -> Arc<super::Snapshot
             Err(_elapsed) => {}
         }
         while changed.try_recv().is_ok() {}
-        // Whatever comes of it has been logged and counted.
-        drop(reloader.reload(Trigger::File).await);
+        let looks = Looks::of(&live());
+        if looks != seen {
+            // Whatever comes of it has been logged and counted.
+            drop(reloader.reload(Trigger::File).await);
+            // As it was before the reload: what changed meanwhile, and what other files there are, is for the next round.
+            seen = looks;
+        }
     }
+}
+
+/// How the files look from outside, so that looking again costs no more than asking for it.
+#[derive(PartialEq, Eq)]
+struct Looks(Vec<Option<(SystemTime, u64, u64)>>);
+
+impl Looks {
+    fn of(snapshot: &super::Snapshot) -> Self {
+        let sources = &snapshot.loaded.sources;
+        let files = sources.files().iter().filter_map(|file| file.path());
+        Self(files.chain(sources.directories()).map(look).collect())
+    }
+}
+
+/// Modification time, length and inode: an editor changes one of them, a swapped link the last.
+fn look(path: &Path) -> Option<(SystemTime, u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
 fn watcher(tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {

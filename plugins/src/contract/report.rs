@@ -108,7 +108,10 @@ impl Report {
     pub fn tidy(&mut self) {
         let place =
             |complaint: &Complaint| complaint.span.as_ref().map(|span| (span.start, span.end));
-        self.complaints.sort_by_key(place);
+        self.complaints.sort_by(|a, b| {
+            let kind = |complaint: &Complaint| (complaint.code, complaint.message.clone());
+            place(a).cmp(&place(b)).then_with(|| kind(a).cmp(&kind(b)))
+        });
         self.complaints.dedup();
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use plugins::contract::place::Span;
+use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 /// Objects that are no longer whole. A key that is missing from one of them, or a reference to one that is gone, is no
@@ -58,11 +59,11 @@ impl Damage {
             return;
         }
         for top in ["always", "defaults"] {
-            if let Some(DeValue::Table(table)) = root.get_mut(top).map(|node| node.get_mut()) {
+            if let Some(DeValue::Table(table)) = root.get_mut(top).map(Spanned::get_mut) {
                 without(table, &gone);
             }
         }
-        let routes = root.get_mut("route").map(|node| node.get_mut());
+        let routes = root.get_mut("route").map(Spanned::get_mut);
         if let Some(DeValue::Table(routes)) = routes {
             for (_, route) in routes {
                 if let DeValue::Table(table) = route.get_mut() {

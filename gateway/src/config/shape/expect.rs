@@ -83,7 +83,11 @@ fn unit_cure(value: &DeValue<'_>, choices: &[&Value]) -> Option<String> {
     let number = match value {
         DeValue::Integer(number) => number.to_string(),
         DeValue::Float(number) => number.to_string(),
-        _ => return None,
+        DeValue::String(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => return None,
     };
     let format = |choice: &&&Value| choice.get("format").and_then(Value::as_str).is_some();
     let quantity = choices.iter().find(format)?;
@@ -116,6 +120,12 @@ fn cure(value: &DeValue<'_>, choices: &[&Value]) -> Option<String> {
         DeValue::Boolean(value) if expects("string") && choices.len() == 1 => {
             Some(format!("write it in quotes: \"{value}\""))
         }
-        _ => None,
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => None,
     }
 }

@@ -123,7 +123,7 @@ const DEFAULTED: &[&str] = &["listener", "timeout", "trailing-slash"];
 /// Where each value of a route comes from.
 pub(super) fn provenance(
     route: &RawRoute,
-    default_timeout: Option<Span>,
+    default_timeout: Option<&Span>,
     lineage: &[&str],
     routes: &Routes,
 ) -> Vec<Provenance> {
@@ -150,7 +150,7 @@ pub(super) fn provenance(
         .into_iter()
         .filter(|(key, span)| span.is_some() || DEFAULTED.contains(key))
         .map(|(key, span)| {
-            let span = span.or_else(|| default_timeout.clone().filter(|_| key == "timeout"));
+            let span = span.or_else(|| default_timeout.cloned().filter(|_| key == "timeout"));
             let inherited = span
                 .as_ref()
                 .filter(|span| !spans.contains(&(span.start, span.end)));

@@ -44,6 +44,15 @@ fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>)
             ));
     }
     let networks = raw.trusted_proxies.map(At::into_inner).unwrap_or_default();
+    for network in networks.iter().filter(|one| one.net().prefix_len() == 0) {
+        report
+            .warn(
+                network.span(),
+                "listener.trusts-everybody",
+                "everybody is a trusted proxy, so every client can claim any address",
+            )
+            .help("name the networks of your proxies");
+    }
     let h2 = raw.h2.map(At::into_inner).and_then(|h2| h2.streams_max);
     ListenerConfig {
         name: Arc::from(name),

@@ -125,11 +125,11 @@ fn all(raw: [(ConditionSource, Raw); 3], context: &mut Context<'_>) -> Option<Ve
 fn condition(
     source: ConditionSource,
     name: &str,
-    test: &At<RawCondition>,
+    raw: &At<RawCondition>,
     context: &mut Context<'_>,
 ) -> Option<Condition> {
-    let (parsed, text, span) = match &**test {
-        Either::Short(text) => (Condition::parse(source, name, text), text, test.span()),
+    let (parsed, text, span) = match &**raw {
+        Either::Short(text) => (Condition::parse(source, name, text), text, raw.span()),
         Either::Long(exact) => {
             let text: &String = &exact.exact;
             (

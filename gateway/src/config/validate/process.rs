@@ -7,6 +7,7 @@ use crate::config::leaf::ListenAddress;
 use crate::config::model::{AccessLogConfig, AccessLogPath, Address, AdminConfig, ServerConfig};
 use crate::config::raw::{RawAccessLog, RawAdmin, RawServer};
 use crate::config::secret::SecretRef;
+use crate::config::source::SourceFile;
 
 pub(super) fn server(raw: Option<At<RawServer>>, context: &mut Context<'_>) -> ServerConfig {
     let raw = raw.map(At::into_inner).unwrap_or_default();
@@ -69,6 +70,6 @@ fn is_private(address: &Address) -> bool {
 
 fn secret(leaf: At<SecretRef>, context: &Context<'_>) -> SecretRef {
     let directory = context.sources.file(leaf.span().start);
-    let directory = directory.map(|file| file.directory()).unwrap_or_default();
+    let directory = directory.map(SourceFile::directory).unwrap_or_default();
     leaf.into_inner().relative_to(&directory)
 }

@@ -6,6 +6,7 @@ use plugins::contract::place::{At, Span};
 use super::Context;
 use crate::config::model::{RespondBody, RespondConfig};
 use crate::config::raw::RawRespond;
+use crate::config::source::SourceFile;
 
 /// Fields that the gateway writes itself.
 const OWN: &[&str] = &[
@@ -68,7 +69,7 @@ fn body(raw: &At<RawRespond>, context: &mut Context<'_>) -> Option<RespondBody> 
         (Some(text), None) => Some(RespondBody::Text(String::clone(text))),
         (None, Some(file)) => {
             let source = context.sources.file(file.span().start);
-            let directory = source.map(|file| file.directory()).unwrap_or_default();
+            let directory = source.map(SourceFile::directory).unwrap_or_default();
             Some(RespondBody::File {
                 path: directory.join(&file.0),
                 span: file.span(),
@@ -131,7 +132,7 @@ fn header(
         );
         return None;
     }
-    let Ok(content) = HeaderValue::from_str(value) else {
+    let Ok(written) = HeaderValue::from_str(value) else {
         wrong(
             value.span(),
             format!("no header can hold the value of `{field}`"),
@@ -139,5 +140,5 @@ fn header(
         );
         return None;
     };
-    Some((field, content))
+    Some((field, written))
 }

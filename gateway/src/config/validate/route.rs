@@ -67,15 +67,15 @@ pub(super) fn all(
         defaults,
         named,
     } = tables;
-    let named = named.validate(context.report);
+    let policies_by_name = named.validate(context.report);
     let (own_defaults, policies) = defaults
         .map(|defaults| (defaults.own, defaults.policies))
         .unwrap_or_default();
     let shared = Shared {
         names,
-        always: always.validate(Layer::Always, &named, context.report),
-        defaults: policies.validate(Layer::Defaults, &named, context.report),
-        own: layers(&routes, &named, context),
+        always: always.validate(Layer::Always, &policies_by_name, context.report),
+        defaults: policies.validate(Layer::Defaults, &policies_by_name, context.report),
+        own: layers(&routes, &policies_by_name, context),
         timeout: own_defaults.timeout,
     };
     bounds::ROUTE_TIMEOUT.take(shared.timeout.as_ref(), context.report);
@@ -124,7 +124,7 @@ fn draft(
     let raw = merged(&lineage, routes);
     let provenance = provenance(
         &raw,
-        shared.timeout.as_ref().map(At::span),
+        shared.timeout.as_ref().map(At::span).as_ref(),
         &lineage,
         routes,
     );
@@ -134,7 +134,12 @@ fn draft(
         .fold(PolicyLayer::default(), PolicyLayer::or);
     let policies = PolicyLayer::join(&shared.always, &shared.defaults, layer, context.report);
     let match_span = raw.r#match.as_ref().map_or_else(|| span.clone(), At::span);
+    // A pattern that was taken out must not be replaced by the one of the route that this one is like.
+    let own = routes
+        .get(name)
+        .is_some_and(|route| route.own.r#match.is_some());
     let found = match raw.r#match.clone() {
+        Some(_) if !own && context.damage.has("route", name) => None,
         Some(written) => matcher(written, context),
         None => missing_match(name, &span, whole, context),
     };

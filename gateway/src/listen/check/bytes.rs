@@ -22,23 +22,30 @@ const fn table(signs: &[u8]) -> [bool; 256] {
     table
 }
 
-fn all(table: &[bool; 256], bytes: &[u8]) -> bool {
+/// How many bytes at the start are legal here.
+fn run(table: &[bool; 256], bytes: &[u8]) -> usize {
+    let legal = |byte: &u8| table.get(usize::from(*byte)).is_some_and(|legal| *legal);
     bytes
         .iter()
-        .all(|byte| table.get(usize::from(*byte)).is_some_and(|legal| *legal))
+        .position(|byte| !legal(byte))
+        .unwrap_or(bytes.len())
 }
 
-/// Methods and field names: one or more token bytes (RFC 9110, section 5.6.2).
+/// The length of the token that stands at the start (RFC 9110, section 5.6.2).
+pub(super) fn token_run(bytes: &[u8]) -> usize {
+    run(&TOKEN, bytes)
+}
+
+pub(super) fn target_run(bytes: &[u8]) -> usize {
+    run(&TARGET, bytes)
+}
+
+pub(super) fn host_run(bytes: &[u8]) -> usize {
+    run(&HOST, bytes)
+}
+
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && all(&TOKEN, bytes)
-}
-
-pub(super) fn is_target(bytes: &[u8]) -> bool {
-    all(&TARGET, bytes)
-}
-
-pub(super) fn is_host(bytes: &[u8]) -> bool {
-    all(&HOST, bytes)
+    !bytes.is_empty() && token_run(bytes) == bytes.len()
 }
 
 pub(super) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {

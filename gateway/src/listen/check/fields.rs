@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{find, is_token, trim};
+use super::bytes::{is_token, token_run, trim};
 use crate::listen::framing::Framing;
 use crate::listen::refusal::HeadRefusal;
 
@@ -21,19 +21,18 @@ impl Fields {
     /// Checks one line, which starts at this offset of the head and holds no control byte but tabs.
     pub(super) fn take(&mut self, line: &[u8], at: usize) -> Result<(), HeadRefusal> {
         self.count += 1;
-        if let Some(b' ' | b'\t') = line.first() {
-            return Err(HeadRefusal::ObsFold);
+        let length = token_run(line);
+        let (name, rest) = line
+            .split_at_checked(length)
+            .ok_or(HeadRefusal::FieldName)?;
+        match rest {
+            [b':', rest @ ..] if length > 0 => self.note(name, rest, at + length + 1),
+            [b' ' | b'\t', ..] if length == 0 => Err(HeadRefusal::ObsFold),
+            [b' ' | b'\t', rest @ ..] if trim(rest).first() == Some(&b':') => {
+                Err(HeadRefusal::SpaceBeforeColon)
+            }
+            _ => Err(HeadRefusal::FieldName),
         }
-        let colon = find(line, b':').ok_or(HeadRefusal::FieldName)?;
-        let (name, rest) = line.split_at_checked(colon).ok_or(HeadRefusal::FieldName)?;
-        if let Some(b' ' | b'\t') = name.last() {
-            return Err(HeadRefusal::SpaceBeforeColon);
-        }
-        if !is_token(name) {
-            return Err(HeadRefusal::FieldName);
-        }
-        let rest = rest.get(1..).unwrap_or_default();
-        self.note(name, rest, at + colon + 1)
     }
 
     fn note(&mut self, name: &[u8], rest: &[u8], at: usize) -> Result<(), HeadRefusal> {

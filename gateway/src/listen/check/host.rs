@@ -5,7 +5,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::bytes::{find, is_host};
+use super::bytes::{find, host_run};
 
 const HOST_BYTES_MAX: usize = 255;
 
@@ -20,7 +20,7 @@ impl<'a> Authority<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let split = match bytes.first()? {
             b'[' => find(bytes, b']')? + 1,
-            _ => find(bytes, b':').unwrap_or(bytes.len()),
+            _ => host_run(bytes),
         };
         let (host, rest) = bytes.split_at_checked(split)?;
         let port = match rest {
@@ -49,7 +49,7 @@ fn is_well_formed(host: &[u8]) -> bool {
         return std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
     }
     let name = host.strip_suffix(b".").unwrap_or(host);
-    !name.is_empty() && host.len() <= HOST_BYTES_MAX && is_host(name) && !has_empty_label(name)
+    !name.is_empty() && host.len() <= HOST_BYTES_MAX && !has_empty_label(name)
 }
 
 fn has_empty_label(name: &[u8]) -> bool {

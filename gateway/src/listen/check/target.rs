@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{find, is_target, is_token};
+use super::bytes::{target_run, token_run};
 use super::host::Authority;
 use crate::listen::refusal::HeadRefusal;
 
@@ -25,30 +25,32 @@ pub(super) struct Absolute {
 
 impl RequestLine {
     pub(super) fn parse(line: &[u8], uri_max: usize) -> Result<Self, HeadRefusal> {
-        let space = find(line, b' ').ok_or(HeadRefusal::RequestLine)?;
-        let (method, rest) = line
-            .split_at_checked(space)
-            .ok_or(HeadRefusal::RequestLine)?;
-        if !is_token(method) {
-            return Err(HeadRefusal::Method);
-        }
-        let rest = rest.get(1..).unwrap_or_default();
-        let second = find(rest, b' ').ok_or(HeadRefusal::RequestLine)?;
-        let (target, version) = rest
-            .split_at_checked(second)
-            .ok_or(HeadRefusal::RequestLine)?;
+        let length = token_run(line);
+        let (method, rest) = line.split_at_checked(length).unwrap_or_default();
+        let rest = match rest {
+            [b' ', rest @ ..] if length > 0 => rest,
+            [] | [b'\t', ..] => return Err(HeadRefusal::RequestLine),
+            _ => return Err(HeadRefusal::Method),
+        };
+        let (target, rest) = rest.split_at_checked(target_run(rest)).unwrap_or_default();
+        let version = match rest {
+            [b' ', version @ ..] if !target.is_empty() => version,
+            [] | [b' ', ..] => return Err(HeadRefusal::RequestLine),
+            _ => return Err(HeadRefusal::Target),
+        };
         if target.len() > uri_max {
             return Err(HeadRefusal::UriTooLong);
         }
-        let http_11 = is_http_11(version.get(1..).unwrap_or_default())?;
+        let http_11 = is_http_11(version)?;
         if method == b"CONNECT" {
             return Err(HeadRefusal::Connect);
         }
-        let start = space + 1;
+        let start = length + 1;
         let absolute = check_form(method, target)?.map(|found| found.moved_by(start));
+        let target = start..start + target.len();
         Ok(Self {
-            method: 0..space,
-            target: start..start + second,
+            method: 0..length,
+            target,
             http_11,
             absolute,
         })
@@ -77,9 +79,6 @@ fn is_http_11(version: &[u8]) -> Result<bool, HeadRefusal> {
 
 /// Origin form, absolute form, or `*` for OPTIONS; authority form is for CONNECT alone.
 fn check_form(method: &[u8], target: &[u8]) -> Result<Option<Absolute>, HeadRefusal> {
-    if !is_target(target) {
-        return Err(HeadRefusal::Target);
-    }
     match target {
         // `//host/path` is a path here, as RFC 9112 has it; the router collapses the slashes before anyone can misread it.
         [b'/', ..] => Ok(None),

@@ -89,11 +89,12 @@ impl Conn {
     /// Reads into Pingora's buffer; what turns out to lie beyond the message is kept.
     fn poll_direct(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.boundary.room() < buf.remaining() {
-            ready!(self.poll_receive(cx))?;
+            ready!(self.poll_receive_in_time(cx))?;
             return self.hand_on(buf).map(|_| ()).into();
         }
         let before = buf.filled().len();
-        ready!(self.io.poll_read(cx, buf))?;
+        let read = self.io.poll_read(cx, buf);
+        ready!(self.in_time(read, cx))?;
         let bytes = buf.filled().get(before..).unwrap_or_default();
         self.ended |= bytes.is_empty();
         let taken = self.boundary.follow(bytes)?;
@@ -108,10 +109,27 @@ impl Conn {
         while !self.ended {
             if self.early.len() >= EARLY_MAX {
                 // Not read any more: the client's own send buffer has to wait, and so has news of its end.
-                return Poll::Pending;
+                return self.in_time(Poll::Pending, cx);
             }
-            ready!(self.poll_receive(cx))?;
+            ready!(self.poll_receive_in_time(cx))?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_receive_in_time(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let received = self.poll_receive(cx);
+        self.in_time(received, cx)
+    }
+
+    /// A read that waits may wait no longer than the request may.
+    fn in_time<T>(
+        &mut self,
+        read: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        match read {
+            Poll::Pending => self.deadline.poll(cx).map(Err),
+            ready @ Poll::Ready(_) => ready,
+        }
     }
 }

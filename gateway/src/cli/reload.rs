@@ -1,0 +1,68 @@
+//! `gateway reload`: asks a running gateway, by its admin listener, to load its configuration again.
+
+mod post;
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{WRONG, answer, complain};
+use post::Address;
+
+/// The environment variable that holds the admin token; an argument would show in every list of processes.
+const TOKEN: &str = "GATEWAY_ADMIN_TOKEN";
+
+/// Arguments of `reload`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The admin listener; a token for it comes from `GATEWAY_ADMIN_TOKEN`
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    admin: String,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let address: Address = match args.admin.parse() {
+        Ok(address) => address,
+        Err(wrong) => {
+            complain(&format!("error: --admin {}: {wrong}\n", args.admin));
+            return ExitCode::from(WRONG);
+        }
+    };
+    let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
+    match post::post(&address, "/reload", token.as_deref()) {
+        Ok(reply) => told(reply.status, &reply.body, token.is_some()),
+        Err(error) => {
+            complain(&format!(
+                "error: cannot ask the gateway at {}: {error}\n",
+                args.admin
+            ));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what the gateway answered.
+fn told(status: u16, body: &str, with_token: bool) -> ExitCode {
+    let body: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+    let said = |key: &str| body.get(key).and_then(Value::as_str);
+    match (status, said("rendered")) {
+        (200, _) => answer(&format!("reloaded: {}\n", said("hash").unwrap_or("ok"))),
+        (_, Some(rendered)) => {
+            let cause = "the reload was refused; the old configuration serves on";
+            failed(&format!("{}\nerror: {cause}\n", rendered.trim_end()))
+        }
+        (401, None) if with_token => failed(&format!(
+            "error: the token in {TOKEN} is not the right one\n"
+        )),
+        (401, None) => failed(&format!("error: a token is needed: set {TOKEN}\n")),
+        (_, None) => {
+            let title = said("title").unwrap_or("this is not the admin listener of a gateway");
+            failed(&format!("error: the answer was {status}: {title}\n"))
+        }
+    }
+}
+
+fn failed(text: &str) -> ExitCode {
+    complain(text);
+    ExitCode::FAILURE
+}
