@@ -17,7 +17,7 @@ use plugins::contract::token::preflight_method;
 use plugins::contract::value::ValueError;
 use plugins::contract::view::{Captured, RequestBody, RequestView};
 
-use crate::config::model::TrailingSlash;
+use crate::config::model::{PathChange, TrailingSlash};
 use crate::routing::path::normalise;
 use crate::routing::{Captures, Found, RouteRequest, Router, Tracer};
 use crate::runtime::action::{Action, NoArm};
@@ -146,7 +146,10 @@ pub async fn admit<O: Observer>(
     }
     match &route.action {
         Action::Forward(forward) => match forward.choice.arm(request) {
-            Ok(arm) => Admission::Forward(arm),
+            Ok(arm) => match changes_fit(route, request) {
+                Ok(()) => Admission::Forward(arm),
+                Err(error) => Admission::Reply(refusals::value(error)),
+            },
             Err(NoArm::NoMatch) => Admission::Reply(Box::new(Reply::refusal(&refusals::NO_MATCH))),
             Err(NoArm::Ambiguous) => {
                 Admission::Reply(Box::new(Reply::refusal(&refusals::AMBIGUOUS)))
@@ -172,6 +175,22 @@ pub async fn admit<O: Observer>(
             Admission::Reply(Box::new(reply))
         }
     }
+}
+
+/// Whether the request has the values that the route's `rewrite` and `host` need: better refused here than on a
+/// connection to a target.
+fn changes_fit(route: &Route, request: &RequestView<'_>) -> Result<(), ValueError> {
+    let rewrite = match &route.path {
+        PathChange::Rewrite(path) => Some((path, Place::Path)),
+        PathChange::Keep | PathChange::StripPrefix(_) => None,
+    };
+    let host = route.host.as_ref().map(|host| (host, Place::Host));
+    for (template, place) in [rewrite, host].into_iter().flatten() {
+        if template.literal().is_none() {
+            template.render(request, place, &mut String::new())?;
+        }
+    }
+    Ok(())
 }
 
 fn redirect(to: &Template, status: StatusCode, request: &RequestView<'_>) -> Box<Reply> {

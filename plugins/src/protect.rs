@@ -146,10 +146,10 @@ impl Plugin for Protect {
         })
     }
 
-    async fn on_request(&self, request: &RequestView<'_>, _state: &mut Received) -> Flow {
+    async fn on_request(&self, request: &RequestView<'_>, state: &mut Received) -> Flow {
         let judged = self
             .judge_method(request)
-            .and_then(|()| self.judge_length(request.body))
+            .and_then(|()| self.judge_length(request.body, state))
             .and_then(|()| self.judge_type(request));
         match judged {
             Ok(()) => Flow::Continue,
@@ -163,7 +163,7 @@ impl Plugin for Protect {
         _: &mut RequestHeader,
         state: &mut Received,
     ) {
-        *state = Received::default();
+        state.bytes = 0;
     }
 
     fn on_request_body(&self, chunk: &mut BodyChunk<'_>, state: &mut Received) -> Flow {
@@ -203,9 +203,10 @@ impl Protect {
         refuse(Reply::refusal(&METHOD).header(header::ALLOW, methods.allow.clone()))
     }
 
-    fn judge_length(&self, body: RequestBody) -> Judged {
+    fn judge_length(&self, body: RequestBody, state: &mut Received) -> Judged {
         match (body, self.body_max) {
             (RequestBody::Length(length), Some(max)) if length > max => {
+                state.told = true;
                 refuse(Reply::refusal(&BODY))
             }
             _ => Ok(()),

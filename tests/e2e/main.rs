@@ -1,9 +1,21 @@
 //! End-to-end tests: one binary, a module a subject. `tests/README.md` says how to run one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the verdict, also in the functions that tests share"
+)]
+
 mod access_log;
+mod actions;
 mod admin;
+mod bodies;
 mod check;
+mod failures;
 mod fixture;
+mod forwarding;
 mod harness_self;
 mod limits;
 mod listeners;
@@ -11,6 +23,9 @@ mod malformed;
 mod metrics;
 mod notify;
 mod paths;
+mod plugins;
 mod reload;
+mod replies;
 mod routing;
 mod shutdown;
+mod upgrades;

@@ -98,8 +98,13 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
         (ErrorSource::Downstream, Kind::ReadTimedout) => Some(&CLIENT_SLOW),
         (
             ErrorSource::Downstream,
-            Kind::InvalidHTTPHeader | Kind::H1Error | Kind::H2Error | Kind::InvalidH2,
+            Kind::InvalidHTTPHeader
+            | Kind::H1Error
+            | Kind::H2Error
+            | Kind::InvalidH2
+            | Kind::Custom("InvalidChunk" | "InvalidTrailerEnd"),
         ) => Some(&CLIENT_BAD),
+        (ErrorSource::Downstream, Kind::ReadError) if is_malformed(error) => Some(&CLIENT_BAD),
         (ErrorSource::Downstream, _) => None,
         (ErrorSource::Upstream | ErrorSource::Unset, _) if past_deadline => Some(&TIMEOUT),
         (_, Kind::ConnectTimedout | Kind::TLSHandshakeTimedout) => Some(&CONNECT_TIMEOUT),
@@ -124,6 +129,15 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
         (ErrorSource::Upstream, _) => Some(&BAD_RESPONSE),
         (ErrorSource::Internal | ErrorSource::Unset, _) => Some(&INTERNAL),
     }
+}
+
+/// Whether our own connection refused to read on: it follows chunked bodies and stops at a malformed one.
+fn is_malformed(error: &Error) -> bool {
+    let cause = error
+        .cause
+        .as_deref()
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
 }
 
 /// Answers a failed request, unless its answer has begun or its client is gone.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
+use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, Result, Session};
 use plugins::contract::plugin::BodyChunk;
@@ -16,7 +17,15 @@ use crate::observe::metrics::AttemptResult;
 
 /// Changes the head. Informational heads pass as they are; 101 is final.
 pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
-    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+    let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    if switching && !session.is_upgrade_req() {
+        // Pingora compares what both sides asked for; where neither did, it would let the client's side become raw.
+        return Err(Error::explain(InvalidHTTPHeader, "101 that nobody asked for").into_up());
+    }
+    let informational = head.status.is_informational() && !switching;
+    // Pingora takes any head for an answer that came before the request's end, and would close the connection after it.
+    session.set_close_on_response_before_downstream_finish(!informational);
+    if informational {
         return Ok(());
     }
     if let Some(target) = &ctx.progress.target {
@@ -94,6 +103,8 @@ fn remove_hop_by_hop(fields: &mut HeaderMap) {
     }
     fields.remove(&KEEP_ALIVE);
     fields.remove(&PROXY_CONNECTION);
+    // An offer that the gateway could not keep: it forwards no other protocol than the client asked for.
+    fields.remove(header::UPGRADE);
 }
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");

@@ -138,7 +138,13 @@ impl Template {
                 }
                 Part::Value { value, .. } => {
                     values_from.get_or_insert(out.len());
+                    let before = out.len();
                     push(request, value, place, out)?;
+                    // A rest may be empty: then the request's own path ended here too.
+                    let nothing = out.len() == before && !matches!(value, Value::PathPart(_));
+                    if is_path && nothing && out.ends_with('/') {
+                        return Err(ValueError::NotPath);
+                    }
                 }
             }
         }
