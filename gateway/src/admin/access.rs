@@ -97,31 +97,31 @@ mod tests {
     use crate::config::secret::SecretRef;
     use std::collections::BTreeMap;
 
-    fn secret(text: &str) -> Option<Secret> {
+    fn secret(text: &str) -> Secret {
         let env = BTreeMap::from([("T".to_owned(), text.to_owned())]);
-        Some(SecretRef::Env("T".into()).resolve(&env).unwrap())
+        SecretRef::Env("T".into()).resolve(&env).unwrap()
     }
 
     fn check(
         tokens: &Tokens,
-        method: Method,
+        method: &Method,
         fields: &[(header::HeaderName, &str)],
     ) -> Result<(), NoAccess> {
         let headers = fields
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().unwrap()))
             .collect();
-        tokens.check(&method, &headers)
+        tokens.check(method, &headers)
     }
 
     #[test]
     fn tokens_decide_where_there_are_some() {
         let tokens = Tokens {
-            read: secret("r"),
-            write: secret("w"),
+            read: Some(secret("r")),
+            write: Some(secret("w")),
         };
-        let with = |method, token: &str| check(&tokens, method, &[(header::AUTHORIZATION, token)]);
-        assert_eq!(check(&tokens, Method::GET, &[]), Err(NoAccess::Token));
+        let with = |method, token: &str| check(&tokens, &method, &[(header::AUTHORIZATION, token)]);
+        assert_eq!(check(&tokens, &Method::GET, &[]), Err(NoAccess::Token));
         assert_eq!(with(Method::GET, "Bearer x"), Err(NoAccess::Token));
         assert_eq!(with(Method::GET, "Basic r"), Err(NoAccess::Token));
         assert_eq!(with(Method::GET, "bearer r"), Ok(()));
@@ -136,7 +136,7 @@ mod tests {
         let with = |host: &str, origin: Option<&str>| {
             let mut fields = vec![(header::HOST, host)];
             fields.extend(origin.map(|origin| (header::ORIGIN, origin)));
-            check(&open, Method::POST, &fields)
+            check(&open, &Method::POST, &fields)
         };
         assert_eq!(with("127.0.0.1:9090", None), Ok(()));
         assert_eq!(with("[::1]:9090", None), Ok(()));

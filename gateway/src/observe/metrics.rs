@@ -72,12 +72,16 @@ impl AttemptResult {
 #[derive(Debug, Default)]
 pub struct TargetMetrics([Counter; 4]);
 
+/// Handles by name, or by two names.
+type Handles<K, T> = Mutex<BTreeMap<K, Arc<T>>>;
+type Two = (Arc<str>, Arc<str>);
+
 /// Everything that `/metrics` shows of the data path.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    pub(super) routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
-    pub(super) upstream_seconds: Mutex<BTreeMap<(Arc<str>, Arc<str>), Arc<Histogram>>>,
-    pub(super) targets: Mutex<BTreeMap<(Arc<str>, Arc<str>), Arc<TargetMetrics>>>,
+    pub(super) routes: Handles<Arc<str>, RouteMetrics>,
+    pub(super) upstream_seconds: Handles<Two, Histogram>,
+    pub(super) targets: Handles<Two, TargetMetrics>,
     /// Requests that no route took, by status.
     pub unrouted: StatusCounters,
     /// Reloads that were applied.

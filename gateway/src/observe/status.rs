@@ -11,6 +11,10 @@ const CODES: [u16; 64] = [
 ];
 
 /// Code → index in [`CODES`], made at compile time; `CODES.len()` for all others.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs in the compiler, where a wrong index is an error"
+)]
 const INDEX: [u8; 600] = {
     let mut index = [64u8; 600];
     let mut at = 0u8;

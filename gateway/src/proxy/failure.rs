@@ -94,19 +94,15 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
         (_, kind) if *kind == DEADLINE => Some(&TIMEOUT),
         (_, kind) if *kind == NO_TARGET => Some(&NOBODY),
         // `Conn` ends a request that is over time by failing the read that Pingora keeps open on the client.
-        (ErrorSource::Downstream, Kind::ReadError) if past_deadline => Some(&TIMEOUT),
+        (ErrorSource::Downstream, Kind::ReadError)
+        | (ErrorSource::Upstream | ErrorSource::Unset, _)
+            if past_deadline =>
+        {
+            Some(&TIMEOUT)
+        }
         (ErrorSource::Downstream, Kind::ReadTimedout) => Some(&CLIENT_SLOW),
-        (
-            ErrorSource::Downstream,
-            Kind::InvalidHTTPHeader
-            | Kind::H1Error
-            | Kind::H2Error
-            | Kind::InvalidH2
-            | Kind::Custom("InvalidChunk" | "InvalidTrailerEnd"),
-        ) => Some(&CLIENT_BAD),
-        (ErrorSource::Downstream, Kind::ReadError) if is_malformed(error) => Some(&CLIENT_BAD),
+        (ErrorSource::Downstream, kind) if is_malformed(kind, error) => Some(&CLIENT_BAD),
         (ErrorSource::Downstream, _) => None,
-        (ErrorSource::Upstream | ErrorSource::Unset, _) if past_deadline => Some(&TIMEOUT),
         (_, Kind::ConnectTimedout | Kind::TLSHandshakeTimedout) => Some(&CONNECT_TIMEOUT),
         (
             _,
@@ -131,13 +127,25 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
     }
 }
 
-/// Whether our own connection refused to read on: it follows chunked bodies and stops at a malformed one.
-fn is_malformed(error: &Error) -> bool {
-    let cause = error
-        .cause
-        .as_deref()
-        .and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
+/// Whether the client's bytes are wrong: Pingora says so, or our own connection, which follows chunked bodies and stops at a
+/// malformed one.
+fn is_malformed(kind: &ErrorType, error: &Error) -> bool {
+    use ErrorType as Kind;
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
+    let cause = || {
+        error
+            .cause
+            .as_deref()
+            .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+    };
+    matches!(
+        kind,
+        Kind::InvalidHTTPHeader
+            | Kind::H1Error
+            | Kind::H2Error
+            | Kind::InvalidH2
+            | Kind::Custom("InvalidChunk" | "InvalidTrailerEnd")
+    ) || (*kind == Kind::ReadError && cause().is_some_and(refused))
 }
 
 /// Answers a failed request, unless its answer has begun or its client is gone.
@@ -164,13 +172,11 @@ pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) 
     };
     // Pingora goes on with this connection only after failures before a target was picked.
     session.set_keepalive(None);
-    match reply::send(session, ctx, &reply).await {
-        Ok(()) => nothing_more(reply.status.as_u16()),
-        Err(_) => {
-            ctx.progress.code = Some(CLIENT_GONE);
-            nothing_more(0)
-        }
+    if reply::send(session, ctx, &reply).await.is_err() {
+        ctx.progress.code = Some(CLIENT_GONE);
+        return nothing_more(0);
     }
+    nothing_more(reply.status.as_u16())
 }
 
 fn reply_to(refusal: &'static Refusal) -> Reply {

@@ -48,8 +48,10 @@ fn failed(kind: ErrorType) -> Box<Error> {
 
 /// No connection came about.
 pub(super) fn not_connected(ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "said at the arm")]
     let result = match error.etype() {
         ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => AttemptResult::TimedOut,
+        // Pingora has some thirty kinds, and may have more: whatever else it is, there is no connection.
         _ => AttemptResult::ConnectFailed,
     };
     over(ctx, result);

@@ -184,7 +184,7 @@ fn via(headers: &mut HeaderMap, version: Version) {
     };
     let value = if headers.contains_key(header::VIA) {
         joined(headers, &header::VIA, |list| {
-            list.extend_from_slice(ours.as_bytes())
+            list.extend_from_slice(ours.as_bytes());
         })
     } else {
         HeaderValue::from_static(ours)
@@ -194,14 +194,14 @@ fn via(headers: &mut HeaderMap, version: Version) {
 
 /// All values of a field and one more, as one list.
 fn joined(headers: &HeaderMap, name: &HeaderName, last: impl FnOnce(&mut Vec<u8>)) -> HeaderValue {
-    let mut list: Vec<u8> = Vec::with_capacity(48);
+    let mut values: Vec<u8> = Vec::with_capacity(48);
     for value in headers.get_all(name) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
+        values.extend_from_slice(value.as_bytes());
+        values.extend_from_slice(b", ");
     }
-    last(&mut list);
+    last(&mut values);
     // Joined from values that were values; the fallback cannot be seen.
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(list))
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(values))
         .unwrap_or(HeaderValue::from_static("unknown"))
 }
 

@@ -17,12 +17,20 @@ pub(super) fn make() -> HeaderValue {
     RANDOM.with_borrow_mut(|random| random.fill_bytes(&mut bytes));
     let mut text = [0u8; 32];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the table has an entry for every byte"
+        )]
         pair.copy_from_slice(&HEX[usize::from(byte)]);
     }
     HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// All pairs of digits.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs in the compiler, where a wrong index is an error"
+)]
 const HEX: [[u8; 2]; 256] = {
     let digits = b"0123456789abcdef";
     let mut pairs = [[0; 2]; 256];

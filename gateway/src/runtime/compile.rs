@@ -110,10 +110,10 @@ pub fn compile(
         .collect::<Result<_, _>>()?;
     let listeners = listeners(config)?;
     Ok(Snapshot {
+        loaded,
         listeners,
         routes,
         upstreams,
-        loaded,
     })
 }
 
@@ -172,10 +172,10 @@ pub fn route_specs(config: &Config, listener: usize) -> Vec<RouteSpec> {
 }
 
 fn guards(route: &RouteConfig) -> Guards {
-    match route.policies.ip_filter.is_empty() {
-        true => Guards::NONE,
-        false => Guards::NONE.with(Guard::IpFilter),
+    if route.policies.ip_filter.is_empty() {
+        return Guards::NONE;
     }
+    Guards::NONE.with(Guard::IpFilter)
 }
 
 fn first_conflict(conflicts: Vec<Conflict>) -> CompileError {
@@ -224,7 +224,7 @@ fn action(
         route: &config.name,
         upstreams,
         metrics,
-        arms: Vec::new(),
+        found: Vec::new(),
     };
     let choice = match &config.action {
         ActionConfig::Redirect { to, status } => {
@@ -238,7 +238,7 @@ fn action(
         ActionConfig::Split(split) => arms.split(split),
     };
     Ok(Action::Forward(Forward {
-        arms: arms.arms,
+        arms: arms.found,
         choice,
     }))
 }
@@ -282,7 +282,7 @@ struct Arms<'a> {
     route: &'a Arc<str>,
     upstreams: &'a [Arc<Upstream>],
     metrics: &'a Metrics,
-    arms: Vec<Arm>,
+    found: Vec<Arm>,
 }
 
 impl Arms<'_> {
@@ -293,7 +293,7 @@ impl Arms<'_> {
         )]
         let upstream = &self.upstreams[id.0];
         if let Some(known) = self
-            .arms
+            .found
             .iter()
             .position(|arm| Arc::ptr_eq(&arm.upstream, upstream))
         {
@@ -302,11 +302,11 @@ impl Arms<'_> {
         let seconds = self
             .metrics
             .upstream_seconds(self.route, &upstream.config.name);
-        self.arms.push(Arm {
+        self.found.push(Arm {
             upstream: upstream.clone(),
             seconds,
         });
-        self.arms.len() - 1
+        self.found.len() - 1
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<UpstreamId>) -> Choice {

@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 pub async fn run(reloader: Arc<Reloader>, live: impl Fn() -> Arc<super::Snapshot>) {
     let (tell, mut changed) = mpsc::channel(1);
     let mut watcher = watcher(tell);
-    let mut watched = BTreeSet::new();
+    let mut directories = BTreeSet::new();
     let mut seen = Looks::of(&live());
     if has_changed(&live()) {
         // Between the load and now. As nothing looks, so that the first round finds it.
@@ -30,7 +30,7 @@ pub async fn run(reloader: Arc<Reloader>, live: impl Fn() -> Arc<super::Snapshot
     }
     loop {
         if let Some(watcher) = &mut watcher {
-            watch(watcher, &mut watched, &live());
+            watch(watcher, &mut directories, &live());
         }
         match timeout(LOOK_AGAIN, changed.recv()).await {
             // Nobody tells any more: go on looking.
@@ -92,16 +92,16 @@ fn watcher(tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
 
 fn watch(
     watcher: &mut RecommendedWatcher,
-    watched: &mut BTreeSet<PathBuf>,
+    known: &mut BTreeSet<PathBuf>,
     snapshot: &super::Snapshot,
 ) {
-    let wanted = directories(snapshot);
-    for directory in wanted.difference(watched) {
+    let wanted = self::directories(snapshot);
+    for directory in wanted.difference(known) {
         if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
             tracing::debug!(%error, directory = %directory.display(), "Cannot watch a directory");
         }
     }
-    *watched = wanted;
+    *known = wanted;
 }
 
 /// Where files of the configuration are, and where a link to one of them leads.

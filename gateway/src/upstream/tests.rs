@@ -29,7 +29,7 @@ fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(30),
         write_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_mins(1),
         host: HostPolicy::Client,
         resolve_every: Duration::from_secs(30),
         forwarded: Forwarded::Legacy,

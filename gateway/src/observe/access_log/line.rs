@@ -210,8 +210,8 @@ mod tests {
         let mut out = Vec::new();
         line.write_to(&mut out);
         assert_eq!(
-            out.iter().filter(|byte| **byte == b'\n').count(),
-            1,
+            out.split(|byte| *byte == b'\n').count(),
+            2,
             "exactly one line"
         );
         serde_json::from_slice(&out).unwrap()
