@@ -378,7 +378,9 @@ fn no_line_is_lost_or_torn_at_the_end() {
             })
         })
         .collect();
-    asking.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in asking {
+        thread.join().unwrap();
+    }
     gateway.signal("TERM");
     assert_eq!(gateway.wait_exit(DEADLINE).code(), Some(0));
     let log = gateway.access_log();

@@ -13,6 +13,7 @@ mod actions;
 mod admin;
 mod bodies;
 mod check;
+mod explain;
 mod failures;
 mod fixture;
 mod forwarding;

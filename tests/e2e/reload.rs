@@ -1,5 +1,6 @@
 //! Reload: however it is asked for it is all or nothing, and no request notices.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
@@ -52,7 +53,7 @@ fn notices_a_file_that_was_replaced() {
     assert_eq!(gateway.reloads(), Reloads { ok: 2, failed: 0 });
 }
 
-/// As Kubernetes mounts a ConfigMap: the file is a link through `..data`, and the link `..data` is swapped.
+/// As Kubernetes mounts a `ConfigMap`: the file is a link through `..data`, and the link `..data` is swapped.
 #[test]
 fn notices_a_link_above_the_file_that_was_swapped() {
     let gateway = Gateway::start(says("one"));
@@ -392,9 +393,14 @@ fn fifty_reloads_under_load_drop_nothing_and_leak_nothing() {
     const RSS_GROWTH_KIB: u64 = 48 << 10;
     let backend = Backend::start();
     let config = |body: &str| {
-        let others: String = (0..20)
-            .map(|number| format!("[route.r{number}]\nmatch = \"/r{number}/{{id}}\"\nrespond = {{ status = 200, body = \"{body}\" }}\n"))
-            .collect();
+        let mut others = String::new();
+        for number in 0..20 {
+            write!(
+                others,
+                "[route.r{number}]\nmatch = \"/r{number}/{{id}}\"\nrespond = {{ status = 200, body = \"{body}\" }}\n"
+            )
+            .unwrap();
+        }
         Config::new(format!(
             "[listener.public]\naddress = \"@address.public@\"\n[access-log]\npath = \"off\"\n[upstream.all]\ntargets = [\"@upstream.all@\"]\n[route.a]\nmatch = \"/a\"\nupstream = \"all\"\n{others}"
         ))
