@@ -1,5 +1,10 @@
 //! What a client hears when an upstream or the client itself fails, and what the log and the metrics say of it.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
 use harness::{Backend, Client, Config, Ending, Gate, Gateway, H2c, Script, wait};
 
 use crate::fixture::{assert_refused, assert_usable, config, config_with, forwarding};
@@ -54,6 +59,38 @@ fn an_upstream_that_refuses_is_502() {
     );
     assert_eq!(line["target"], target.to_string());
     assert_eq!(attempts(&gateway, "connect-failed"), 3);
+}
+
+/// A listener that takes one connection and lets every other wait for its handshake.
+fn full() -> (Socket, Vec<TcpStream>) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+        .unwrap();
+    socket.listen(0).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
+    let patience = Duration::from_millis(30);
+    let connect = || TcpStream::connect_timeout(&addr, patience);
+    let taken = std::iter::from_fn(|| connect().ok()).collect();
+    (socket, taken)
+}
+
+#[test]
+fn an_upstream_that_accepts_nobody_is_504_after_its_connect_timeout() {
+    let (socket, _taken) = full();
+    let target = socket.local_addr().unwrap().as_socket().unwrap();
+    let text = "[listener.public]\naddress = \"@address.public@\"\n\
+                [upstream.orders]\ntargets = [\"@upstream.orders@\"]\nconnect-timeout = \"40ms\"\n\
+                [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n";
+    let gateway = Gateway::start(Config::new(text).upstream("orders", target));
+    assert_refused(&gateway.get("/"), 504, "upstream.connect-timeout");
+    assert_refused(
+        &gateway.request("POST", "/", &[], b"x"),
+        504,
+        "upstream.connect-timeout",
+    );
+    assert_eq!(attempts(&gateway, "timed-out"), 2);
+    assert_eq!(gateway.wait_access_log(2)[0]["attempts"], 1);
 }
 
 #[test]
