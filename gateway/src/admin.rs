@@ -46,7 +46,6 @@ pub enum AdminError {
 /// What the pages are made of.
 pub struct Control {
     shared: Arc<Shared>,
-    listeners: Arc<Listeners>,
     reloader: OnceLock<Arc<Reloader>>,
     exposition: Exposition,
     tokens: ArcSwap<Tokens>,
@@ -60,13 +59,12 @@ impl Control {
     /// Of the running daemon. Called on the main thread's runtime.
     pub fn new(
         shared: Arc<Shared>,
-        listeners: Arc<Listeners>,
+        listeners: &Arc<Listeners>,
     ) -> Result<Arc<Self>, prometheus::Error> {
-        let sources = pages::sources(&shared, &listeners);
+        let sources = pages::sources(&shared, listeners);
         let exposition = Exposition::new(shared.metrics.clone(), sources)?;
         Ok(Arc::new(Self {
             shared,
-            listeners,
             reloader: OnceLock::new(),
             exposition,
             tokens: ArcSwap::from_pointee(Tokens::default()),
@@ -154,6 +152,11 @@ impl AdminListeners {
             sockets: self.listeners.prepare(wanted)?,
             tokens,
         })
+    }
+
+    /// Closes its sockets.
+    pub fn close(&self) {
+        self.listeners.drain_all();
     }
 
     /// Uses what was prepared.

@@ -126,6 +126,16 @@ fn other_slash(
     Some(Box::new(reply.header(header::LOCATION, location)))
 }
 
+/// The arm of a route that forwards every request alike: no policy to ask, no value to look at.
+pub fn undisputed(route: &Route) -> Option<usize> {
+    match &route.action {
+        Action::Forward(forward) if route.chain.is_empty() && templates(route).next().is_none() => {
+            forward.choice.only()
+        }
+        Action::Forward(_) | Action::Redirect { .. } | Action::Respond { .. } => None,
+    }
+}
+
 /// Asks the route's policies, then its action.
 pub async fn admit<O: Observer>(
     route: &Route,
@@ -172,17 +182,21 @@ pub async fn admit<O: Observer>(
 /// Whether the request has the values that the route's `rewrite` and `host` need: better refused here than on a
 /// connection to a target.
 fn changes_fit(route: &Route, request: &RequestView<'_>) -> Result<(), ValueError> {
+    for (template, place) in templates(route) {
+        template.render(request, place, &mut String::new())?;
+    }
+    Ok(())
+}
+
+/// What the route makes of values of the request, and where it puts it.
+fn templates(route: &Route) -> impl Iterator<Item = (&Template, Place)> {
     let rewrite = match &route.path {
         PathChange::Rewrite(path) => Some((path, Place::Path)),
         PathChange::Keep | PathChange::StripPrefix(_) => None,
     };
     let host = route.host.as_ref().map(|host| (host, Place::Host));
-    for (template, place) in [rewrite, host].into_iter().flatten() {
-        if template.literal().is_none() {
-            template.render(request, place, &mut String::new())?;
-        }
-    }
-    Ok(())
+    let both = rewrite.into_iter().chain(host);
+    both.filter(|(template, _)| template.literal().is_none())
 }
 
 fn redirect(to: &Template, status: StatusCode, request: &RequestView<'_>) -> Box<Reply> {

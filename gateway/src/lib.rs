@@ -11,4 +11,5 @@ pub mod proxy;
 pub mod routing;
 pub mod run;
 pub mod runtime;
+pub mod text;
 pub mod upstream;

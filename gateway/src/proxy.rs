@@ -7,6 +7,8 @@ pub mod failure;
 mod finish;
 mod forward;
 pub mod headers;
+mod http2_head;
+mod lower;
 mod reception;
 pub mod reply;
 mod request;

@@ -17,6 +17,7 @@ use crate::proxy::{Front, Shared, TurnedAway};
 use crate::runtime::compile::compile;
 use crate::runtime::reload::{ReloadError, Reloader, Source};
 use crate::runtime::{Live, watch};
+use signals::Signals;
 
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,8 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
         .load()
         .map_err(|failure| RunError::Config(rendered(&failure)))?;
     warn_about(&loaded);
+    // Before anybody can see us: who reloads or stops what looks ready must be heard.
+    let signals = Signals::listen();
     let metrics = Arc::new(Metrics::default());
     let loaded = Arc::new(loaded);
     let kept = loaded.clone();
@@ -73,10 +76,10 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
         Arc::new(Front::new(for_workers.clone(), number))
     })?;
     let listeners = Arc::new(Listeners::new(&workers, server.connections_max));
-    let control = Control::new(shared.clone(), listeners.clone())
+    let control = Control::new(shared.clone(), &listeners)
         .map_err(|error| RunError::Start(error.to_string()))?;
     let admin = Arc::new(AdminListeners::start(&control)?);
-    let reloader = Reloader::start(source, shared.clone(), listeners.clone(), admin).await;
+    let reloader = Reloader::start(source, shared.clone(), listeners.clone(), admin.clone()).await;
     let reloader = reloader.map_err(|error| RunError::Start(error.render()))?;
     control.ready(reloader.clone());
     let for_watch = shared.clone();
@@ -86,8 +89,12 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
     say_hello(&shared, &listeners);
     notify::ready();
     ready();
-    signals::until_stopped(&reloader, &shared).await;
-    stop(&shared, &listeners, &control).await;
+    let again = signals.until_stopped(&reloader, &shared).await;
+    notify::stopping();
+    control.stopping();
+    let _no_reload_opens_anything_again = reloader.hold().await;
+    stop(&shared, &listeners, again).await;
+    admin.close();
     Ok(())
 }
 
@@ -121,9 +128,7 @@ fn say_hello(shared: &Shared, listeners: &Listeners) {
 }
 
 /// Stops accepting, lets requests in flight finish, and ends as soon as none is left or the grace time is over.
-async fn stop(shared: &Shared, listeners: &Listeners, control: &Control) {
-    notify::stopping();
-    control.stopping();
+async fn stop(shared: &Shared, listeners: &Listeners, mut again: signals::Ending) {
     let grace = shared.live.snapshot().loaded.config.server.shutdown_grace;
     tracing::info!(
         connections = listeners.connections(),
@@ -133,7 +138,7 @@ async fn stop(shared: &Shared, listeners: &Listeners, control: &Control) {
     listeners.drain_all();
     let left = tokio::select! {
         left = listeners.wait_idle(grace) => left,
-        () = signals::again() => listeners.connections(),
+        () = again.received() => listeners.connections(),
     };
     shared.access_log.close();
     if left > 0 {

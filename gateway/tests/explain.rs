@@ -3,6 +3,11 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p gateway --test explain` writes them anew; read what it wrote.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,5 +1,10 @@
 //! `gateway reload` against an admin listener that answers as told: what is asked, what is said, how it ends.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output};

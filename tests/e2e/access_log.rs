@@ -237,8 +237,9 @@ fn nothing_that_a_client_sends_forges_a_line() {
 fn the_query_is_logged_only_where_it_is_wanted() {
     let backend = Backend::start();
     let gateway = Gateway::start(config("query = true", &backend));
-    gateway.get("/orders/1?a=b&c=%22");
-    gateway.get("/orders/1");
+    let mut client = gateway.client();
+    client.get("/orders/1?a=b&c=%22");
+    client.get("/orders/1");
     let log = gateway.wait_access_log(2);
     assert_eq!(log[0]["query"], "a=b&c=%22");
     assert_eq!(log[1].get("query"), None);
@@ -257,7 +258,7 @@ fn a_refused_head_never_logs_its_query() {
     raw(gateway.addr(), b"GET /?secret\r\n\r\n");
     raw(gateway.addr(), b"?secret x y\r\n\r\n");
     let log = gateway.wait_access_log(4);
-    assert_eq!(log[0]["path"], "/a");
+    assert!(log.iter().any(|line| line["path"] == "/a"), "{log:?}");
     assert!(
         !gateway.file("access.log").contains("secret"),
         "{}",
@@ -278,11 +279,13 @@ fn a_sample_of_nothing_still_logs_failures() {
     assert_eq!(client.get("/hello/a").status, 200);
     assert_eq!(client.get("/nobody").status, 403);
     let log = gateway.wait_access_log(3);
-    let statuses: Vec<_> = log
+    let mut statuses: Vec<_> = log
         .iter()
         .map(|line| line["status"].as_u64().unwrap())
         .collect();
-    assert_eq!(statuses, [404, 400, 403]);
+    // Each worker has its own buffer: lines of different connections come in any order.
+    statuses.sort_unstable();
+    assert_eq!(statuses, [400, 403, 404]);
 }
 
 #[test]

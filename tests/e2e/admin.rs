@@ -212,12 +212,12 @@ fn tokens_change_with_a_reload() {
         200
     );
     gateway.rewrite_config(with_admin(
-        "tokens = { read = \"env:NOBODY-SET-THIS\", write = \"env:WRITE\" }",
+        "tokens = { read = \"env:NOBODY_SET_THIS\", write = \"env:WRITE\" }",
     ));
     let refused = ask_with(&gateway, "POST", "/reload", "write-0815");
     assert_eq!(refused.status, 422, "{}", refused.text());
     assert!(
-        refused.text().contains("NOBODY-SET-THIS"),
+        refused.text().contains("NOBODY_SET_THIS"),
         "{}",
         refused.text()
     );
@@ -384,12 +384,10 @@ fn answers_on_a_unix_socket() {
         Some(text)
     });
     assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-    assert_eq!(
-        Client::connect(gateway.address("probes"))
-            .get("/readyz")
-            .status,
-        200
-    );
+    wait::until(DEADLINE, "the gateway to be ready", || {
+        let probes = Client::try_connect(gateway.address("probes"));
+        probes.is_ok_and(|mut client| client.get("/readyz").status == 200)
+    });
     gateway.signal("TERM");
     assert_eq!(gateway.wait_exit(DEADLINE).code(), Some(0));
     assert!(!path.exists(), "the socket's file was left behind");

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use harness::wait::DEADLINE;
-use harness::{Backend, Config, Gateway, RawResult, raw, raw_until, wait};
+use harness::{Backend, Config, Gateway, H2Request, H2c, RawResult, raw, raw_until, wait};
 
 /// A name, the bytes of one request, and the status and code of the refusal.
 type Case = (&'static str, &'static [u8], u16, &'static str);
@@ -723,6 +723,107 @@ fn closes_on_broken_http2() {
     assert_eq!(raw(gateway.addr(), &late).statuses(), [200, 505]);
     assert_eq!(backend.requests().len(), 1);
     assert_eq!(gateway.get("/after").status, 200);
+}
+
+/// Frames by hand, because no library sends these: each field list would be a smuggling vector behind HTTP/1.
+#[test]
+fn refuses_http2_heads_that_http1_cannot_say() {
+    const START: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let good = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/"),
+        (":authority", "x"),
+    ];
+    let hostile: [(&str, &str); 16] = [
+        ("transfer-encoding", "chunked"),
+        ("connection", "keep-alive"),
+        ("upgrade", "h2c"),
+        ("a", "b\r\nc: d"),
+        ("a", "b\0c"),
+        ("a b", "c"),
+        ("a:b", "c"),
+        ("A", "b"),
+        ("a\r\nb", "c"),
+        ("", "b"),
+        (":path", "/smuggled"),
+        (":authority", "y"),
+        (":protocol", "websocket"),
+        ("content-length", "5, 5"),
+        ("content-length", "+5"),
+        ("content-length", "5"),
+    ];
+    let backend = Backend::start();
+    let gateway = gateway(&backend);
+    for (name, value) in hostile {
+        let fields: Vec<u8> = good
+            .iter()
+            .chain([&(name, value)])
+            .flat_map(|(name, value)| literal(name, value))
+            .collect();
+        let head = [
+            &[0, 0, u8::try_from(fields.len()).unwrap(), 1, 5, 0, 0, 0, 1],
+            fields.as_slice(),
+        ]
+        .concat();
+        // A PING behind it: its answer shows that the head was looked at. A GOAWAY is the other way out.
+        let ping = b"\0\0\x08\x06\0\0\0\0\0pingpong";
+        let answer = raw_until(
+            gateway.addr(),
+            &[START, &head, ping].concat(),
+            "pingpong",
+            DEADLINE,
+        );
+        assert!(
+            answer.closed || answer.text().contains("pingpong"),
+            "{name:?}: {value:?}"
+        );
+    }
+    assert_eq!(gateway.get("/after").status, 200);
+    let targets: Vec<_> = backend.requests();
+    assert!(
+        targets.len() == 1 && backend.faults().is_empty(),
+        "{targets:?} {:?}",
+        backend.faults()
+    );
+}
+
+/// A field as HPACK writes it without a table.
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let length = |text: &str| u8::try_from(text.len()).unwrap();
+    [
+        &[0, length(name)],
+        name.as_bytes(),
+        &[length(value)],
+        value.as_bytes(),
+    ]
+    .concat()
+}
+
+#[test]
+fn an_http2_request_names_one_host() {
+    let backend = Backend::start();
+    let gateway = gateway(&backend);
+    let mut client = H2c::connect(gateway.addr());
+    let ask = |authority: &str, host: &str| {
+        H2Request::new("GET", "/host")
+            .authority(authority)
+            .header("host", host)
+    };
+    let answer = client.request(ask("a.example", "b.example"));
+    assert_eq!(answer.status, 400);
+    let twice = ask("a.example", "a.example").header("host", "a.example");
+    assert_eq!(client.request(twice).status, 400);
+    assert!(backend.requests().is_empty());
+    assert_eq!(client.request(ask("c.example", "c.example")).status, 200);
+    assert_eq!(backend.last().header("host"), Some("c.example"));
+    for authority in ["user@x", "x:http", "a..b"] {
+        let answer = client.try_request(H2Request::new("GET", "/bad").authority(authority));
+        let refused = answer.map_or(true, |answer| answer.status >= 400);
+        assert!(refused, "{authority}");
+        client = H2c::connect(gateway.addr());
+    }
+    assert!(backend.requests().iter().all(|one| one.target == "/host"));
 }
 
 #[test]

@@ -300,6 +300,18 @@ fn the_text_is_what_prometheus_reads() {
     let gateway = gateway(&backend);
     gateway.get("/orders/1");
     gateway.get("/nobody");
+    counted(
+        &gateway,
+        "gateway_requests_total",
+        &[r#"route="orders""#],
+        1,
+    );
+    counted(
+        &gateway,
+        "gateway_requests_total",
+        &[r#"route="nobody""#],
+        1,
+    );
     let text = gateway.metrics();
     assert!(text.ends_with('\n'));
     let mut typed = std::collections::BTreeSet::new();

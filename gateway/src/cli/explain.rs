@@ -11,6 +11,7 @@ mod forward;
 mod head;
 mod heard;
 mod reply;
+mod settings;
 mod story;
 mod tell;
 mod text;
@@ -29,14 +30,16 @@ use crate::runtime::reload::ReloadError;
 use ask::Question;
 use story::Story;
 
+const REQUEST: &str = "\"METHOD URL\", for example \"GET https://api.example.com/orders/7\"; \
+    GET may be left out, the URL may be a path";
+
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The configuration
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// "METHOD URL", for example "GET https://api.example.com/orders/7"; GET may be left out, the URL may be a path
-    #[arg(value_name = "REQUEST")]
+    #[arg(value_name = "REQUEST", help = REQUEST)]
     request: String,
     /// A header field of the request, 'name: value'; a body is declared by 'content-length: N'
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
@@ -76,7 +79,7 @@ fn explained(args: &Args) -> Result<Story, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build();
-    let runtime = runtime.map_err(|error| as_error(error.to_string()))?;
+    let runtime = runtime.map_err(as_error)?;
     runtime
         .block_on(tell::tell(&snapshot, listener, &question))
         .map_err(as_error)
@@ -94,6 +97,6 @@ fn snapshot(file: &std::path::Path) -> Result<Snapshot, String> {
     })
 }
 
-fn as_error(message: String) -> String {
+fn as_error(message: impl std::fmt::Display) -> String {
     format!("error: {message}\n")
 }

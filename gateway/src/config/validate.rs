@@ -105,7 +105,10 @@ impl Context<'_> {
             return Some(*position);
         }
         if !self.damage.has(table, name) {
-            self.unknown(table, name, span, names.keys().map(String::as_str));
+            // One that is damaged exists all the same.
+            let damage = self.damage;
+            let names = names.keys().map(String::as_str).chain(damage.names(table));
+            self.unknown(table, name, span, names);
         }
         None
     }

@@ -21,31 +21,42 @@ pub fn of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Cow<'a, str> {
 
 /// Takes port and root's dot off and lowers the case; borrows when nothing changes the bytes.
 pub fn canonical(authority: &str) -> Cow<'_, str> {
-    let host = without_port(authority);
-    let host = host.strip_suffix('.').unwrap_or(host);
-    if let Some(address) = ipv6(host) {
-        return Cow::Owned(format!("[{address}]"));
+    if authority.starts_with('[') {
+        return literal(authority);
     }
-    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    let mut end = authority.len();
+    let mut upper = false;
+    for (index, byte) in authority.bytes().enumerate() {
+        if byte == b':' {
+            end = index;
+            break;
+        }
+        upper |= byte.is_ascii_uppercase();
+    }
+    let host = authority.get(..end).unwrap_or(authority);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if upper {
         Cow::Owned(host.to_ascii_lowercase())
     } else {
         Cow::Borrowed(host)
     }
 }
 
+/// An IPv6 address in brackets.
+fn literal(authority: &str) -> Cow<'_, str> {
+    let end = authority
+        .find(']')
+        .map_or(authority.len(), |bracket| bracket + 1);
+    let host = authority.get(..end).unwrap_or(authority);
+    match ipv6(host) {
+        Some(address) => Cow::Owned(format!("[{address}]")),
+        None => Cow::Owned(host.to_ascii_lowercase()),
+    }
+}
+
 /// One address has many spellings; routes are matched by the one of RFC 5952.
 fn ipv6(host: &str) -> Option<Ipv6Addr> {
     host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
-}
-
-fn without_port(authority: &str) -> &str {
-    if authority.starts_with('[') {
-        let end = authority
-            .find(']')
-            .map_or(authority.len(), |bracket| bracket + 1);
-        return authority.get(..end).unwrap_or(authority);
-    }
-    authority.split(':').next().unwrap_or(authority)
 }
 
 #[cfg(test)]

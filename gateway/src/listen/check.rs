@@ -24,6 +24,25 @@ mod tests;
 /// A request line is its target and this much for method, version and spaces.
 const LINE_EXTRA_MAX: usize = 64;
 
+/// Checks the places that a head names where no request line does: `:authority` of HTTP/2 and `Host`.
+pub fn check_places(
+    authority: Option<&[u8]>,
+    host: Option<&[u8]>,
+    default_port: u16,
+) -> Result<(), HeadRefusal> {
+    let read = |bytes| Authority::parse(bytes).ok_or(HeadRefusal::HostMalformed);
+    match (
+        authority.map(read).transpose()?,
+        host.map(read).transpose()?,
+    ) {
+        (None, None) => Err(HeadRefusal::HostMissing),
+        (Some(one), Some(other)) if !one.agrees(&other, default_port) => {
+            Err(HeadRefusal::HostDisagrees)
+        }
+        (Some(_) | None, Some(_)) | (Some(_), None) => Ok(()),
+    }
+}
+
 /// A head that was complete and passed; the ranges are offsets into the bytes that were checked.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checked {

@@ -40,7 +40,6 @@ pub(super) struct Seen {
     /// Whether that end is a trusted proxy.
     pub(super) trusted: bool,
     pub(super) secure: bool,
-    pub(super) draining: bool,
     pub(super) id: HeaderValue,
     /// The path in normal form, where it is not as received.
     pub(super) path: Option<Box<str>>,
@@ -110,7 +109,6 @@ impl Seen {
             peer: None,
             trusted: false,
             secure: false,
-            draining: false,
             id: HeaderValue::from_static(""),
             path: None,
             captures: Captures::default(),
@@ -154,17 +152,10 @@ pub(super) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(super) fn of(head: &'a RequestHeader) -> Self {
-        // The head reader has refused every byte outside ASCII; HTTP/2 is checked by its own library. What is no text
-        // all the same is an empty path, which no route matches with a `path.not-absolute`.
-        let target = std::str::from_utf8(head.raw_path()).unwrap_or("\u{fffd}");
-        let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (target, None),
-        };
         Self {
             host: host::of(&head.uri, &head.headers),
-            path,
-            query,
+            path: head.uri.path(),
+            query: head.uri.query(),
         }
     }
 }

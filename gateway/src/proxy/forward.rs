@@ -116,6 +116,7 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         id: &seen.id,
         peer: seen.peer,
         trusted: seen.trusted,
+        secure: seen.secure,
         version: original.version,
         target: progress
             .target
@@ -129,7 +130,8 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         cookie::join_crumbs(head)?;
     }
     if let Err(error) = headers::prepare(head, &hop, route, upstream, seen.path.is_some()) {
-        return Err(refuse(progress, error));
+        progress.reply = Some(crate::decide::refusals::value(error));
+        return Err(failed(failure::REFUSED));
     }
     route.chain.on_upstream_request(&view, head, memory);
     Ok(())
@@ -142,16 +144,6 @@ fn arm_config(route: &Route, arm: Option<usize>) -> Option<&crate::config::model
         }
         crate::runtime::action::Action::Redirect { .. }
         | crate::runtime::action::Action::Respond { .. } => None,
-    }
-}
-
-fn refuse(progress: &mut super::ctx::Progress, error: headers::Unfit) -> Box<Error> {
-    match error {
-        headers::Unfit::Value(error) => {
-            progress.reply = Some(crate::decide::refusals::value(error));
-            failed(failure::REFUSED)
-        }
-        headers::Unfit::Pingora(error) => error,
     }
 }
 

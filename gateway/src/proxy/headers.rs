@@ -2,18 +2,20 @@
 //!
 //! Pingora has removed the hop-by-hop fields and what `Connection` nominates before this runs.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::RequestHeader;
-use pingora::prelude::Error;
 use plugins::contract::template::Place;
 use plugins::contract::value::ValueError;
 use plugins::contract::view::RequestView;
 
+use super::{client_addr, lower};
 use crate::config::model::{Forwarded, HostPolicy, PathChange, UpstreamConfig};
+use crate::decide::REQUEST_ID;
 use crate::runtime::route::Route;
+use crate::text;
 
 /// What one attempt knows of the connection it came by.
 pub struct Hop<'a> {
@@ -25,31 +27,18 @@ pub struct Hop<'a> {
     pub peer: Option<IpAddr>,
     /// Whether that end is a trusted proxy.
     pub trusted: bool,
+    /// Whether the client came by TLS.
+    pub secure: bool,
     /// The version the client speaks.
     pub version: Version,
     /// `host:port` of the target.
     pub target: &'a str,
 }
 
-/// Why no head could be made.
-pub enum Unfit {
-    /// The client's request lacks a value that the route needs.
-    Value(ValueError),
-    /// Pingora takes the result for malformed.
-    Pingora(Box<Error>),
-}
+/// Why no head could be made: the client's request lacks a value that the route needs.
+pub type Unfit = ValueError;
 
-impl From<Box<Error>> for Unfit {
-    fn from(error: Box<Error>) -> Self {
-        Self::Pingora(error)
-    }
-}
-
-impl From<ValueError> for Unfit {
-    fn from(error: ValueError) -> Self {
-        Self::Value(error)
-    }
-}
+static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Turns a copy of the client's head into the one for the upstream.
 pub fn prepare(
@@ -59,32 +48,39 @@ pub fn prepare(
     upstream: &UpstreamConfig,
     path_changed: bool,
 ) -> Result<(), Unfit> {
-    let client_host = client_host(head);
-    remove_untrusted(head, hop.trusted);
-    forwarded(head, hop, upstream.forwarded, client_host.as_ref())?;
-    via(head, hop.version)?;
-    head.insert_header("X-Request-Id", hop.id.clone())?;
-    path(head, hop.view, &route.path, path_changed)?;
-    host(head, hop, route, &upstream.host)
+    lower::change(head, |parts| {
+        let client_host = client_host(parts);
+        remove_untrusted(&mut parts.headers, hop.trusted);
+        forwarded(
+            &mut parts.headers,
+            hop,
+            upstream.forwarded,
+            client_host.as_ref(),
+        );
+        via(&mut parts.headers, hop.version);
+        parts.headers.insert(&REQUEST_ID, hop.id.clone());
+        path(&mut parts.uri, hop, &route.path, path_changed)?;
+        host(parts, hop, route, &upstream.host)
+    })
 }
 
-fn client_host(head: &RequestHeader) -> Option<HeaderValue> {
-    match head.headers.get(header::HOST) {
+fn client_host(parts: &Parts) -> Option<HeaderValue> {
+    match parts.headers.get(header::HOST) {
         Some(host) => Some(host.clone()),
-        None => HeaderValue::from_str(head.uri.authority()?.as_str()).ok(),
+        None => HeaderValue::from_str(parts.uri.authority()?.as_str()).ok(),
     }
 }
 
 /// Drops what only a trusted proxy may say, and every name with an underscore: many servers read `a_b` as `a-b`, which
 /// would let a client say what the gateway has just removed.
-fn remove_untrusted(head: &mut RequestHeader, trusted: bool) {
+fn remove_untrusted(headers: &mut HeaderMap, trusted: bool) {
     let unwanted = |name: &&HeaderName| {
         let name = name.as_str();
-        name.contains('_') || (!trusted && only_from_proxies(name))
+        name.as_bytes().contains(&b'_') || (!trusted && only_from_proxies(name))
     };
-    let names: Vec<HeaderName> = head.headers.keys().filter(unwanted).cloned().collect();
+    let names: Vec<HeaderName> = headers.keys().filter(unwanted).cloned().collect();
     for name in names {
-        head.remove_header(&name);
+        headers.remove(&name);
     }
 }
 
@@ -108,11 +104,11 @@ fn only_from_proxies(name: &str) -> bool {
 }
 
 fn forwarded(
-    head: &mut RequestHeader,
+    headers: &mut HeaderMap,
     hop: &Hop<'_>,
     which: Forwarded,
     client_host: Option<&HeaderValue>,
-) -> Result<(), Box<Error>> {
+) {
     let (legacy, ietf) = match which {
         Forwarded::Legacy => (true, false),
         Forwarded::Ietf => (false, true),
@@ -120,120 +116,120 @@ fn forwarded(
         Forwarded::None => (false, false),
     };
     if legacy {
-        x_forwarded(head, hop, client_host)?;
-    } else {
-        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"] {
-            head.remove_header(name);
+        x_forwarded(headers, hop, client_host);
+    } else if hop.trusted {
+        for name in [&client_addr::FOR, &client_addr::PROTO, &FORWARDED_HOST] {
+            headers.remove(name);
         }
     }
     if ietf {
-        rfc7239(head, hop, client_host)
-    } else {
-        head.remove_header("forwarded");
-        Ok(())
+        rfc7239(headers, hop, client_host);
+    } else if hop.trusted {
+        headers.remove(header::FORWARDED);
     }
 }
 
-fn x_forwarded(
-    head: &mut RequestHeader,
-    hop: &Hop<'_>,
-    client_host: Option<&HeaderValue>,
-) -> Result<(), Box<Error>> {
+fn x_forwarded(headers: &mut HeaderMap, hop: &Hop<'_>, client_host: Option<&HeaderValue>) {
     if let Some(peer) = hop.peer {
-        let chain = joined(&head.headers, "x-forwarded-for", &peer.to_string());
-        head.insert_header("X-Forwarded-For", chain)?;
+        let chain = joined(headers, &client_addr::FOR, |list| text::address(list, peer));
+        headers.insert(&client_addr::FOR, chain);
     }
     // What a trusted proxy says of the client's own connection stays; it has seen it and we have not.
-    let proto = if hop.view.secure { "https" } else { "http" };
-    head.insert_header("X-Forwarded-Proto", HeaderValue::from_static(proto))?;
-    match client_host {
-        Some(host) if !head.headers.contains_key("x-forwarded-host") => {
-            head.insert_header("X-Forwarded-Host", host.clone())
-        }
-        Some(_) | None => Ok(()),
+    let proto = if hop.secure { "https" } else { "http" };
+    headers.insert(&client_addr::PROTO, HeaderValue::from_static(proto));
+    let said = hop.trusted && headers.contains_key(&FORWARDED_HOST);
+    if let Some(host) = client_host.filter(|_| !said) {
+        headers.insert(&FORWARDED_HOST, host.clone());
     }
 }
 
 /// Adds our element (RFC 7239 section 4) to what trusted proxies wrote.
-fn rfc7239(
-    head: &mut RequestHeader,
-    hop: &Hop<'_>,
-    client_host: Option<&HeaderValue>,
-) -> Result<(), Box<Error>> {
-    let mut element = String::from("for=");
-    let written = match hop.peer {
-        Some(IpAddr::V4(peer)) => write!(element, "{peer}"),
-        // Colons need quotes, IPv6 needs brackets (section 6).
-        Some(IpAddr::V6(peer)) => write!(element, "\"[{peer}]\""),
-        None => element.write_str("unknown"),
-    };
-    debug_assert!(written.is_ok(), "writing to a string cannot fail");
-    if let Some(host) = client_host.and_then(|host| host.to_str().ok()) {
-        element.push_str(";host=\"");
-        element.extend(host.chars().filter(|c| !matches!(c, '"' | '\\')));
-        element.push('"');
-    }
-    element.push_str(if hop.view.secure {
-        ";proto=https"
-    } else {
-        ";proto=http"
+fn rfc7239(headers: &mut HeaderMap, hop: &Hop<'_>, client_host: Option<&HeaderValue>) {
+    let chain = joined(headers, &header::FORWARDED, |list| {
+        list.extend_from_slice(b"for=");
+        match hop.peer {
+            Some(peer @ IpAddr::V4(_)) => text::address(list, peer),
+            // Colons need quotes, IPv6 needs brackets (section 6).
+            Some(peer @ IpAddr::V6(_)) => {
+                list.extend_from_slice(b"\"[");
+                text::address(list, peer);
+                list.extend_from_slice(b"]\"");
+            }
+            None => list.extend_from_slice(b"unknown"),
+        }
+        if let Some(host) = client_host {
+            list.extend_from_slice(b";host=\"");
+            list.extend(
+                host.as_bytes()
+                    .iter()
+                    .filter(|byte| !matches!(byte, b'"' | b'\\')),
+            );
+            list.push(b'"');
+        }
+        list.extend_from_slice(if hop.secure {
+            b";proto=https"
+        } else {
+            b";proto=http"
+        });
     });
-    let chain = joined(&head.headers, "forwarded", &element);
-    head.insert_header("Forwarded", chain)
+    headers.insert(header::FORWARDED, chain);
 }
 
 /// `Via: 1.1 gateway` behind what earlier hops wrote (RFC 9110 section 7.6.3).
-fn via(head: &mut RequestHeader, version: Version) -> Result<(), Box<Error>> {
+fn via(headers: &mut HeaderMap, version: Version) {
     let ours = match version {
         Version::HTTP_10 => "1.0 gateway",
         Version::HTTP_2 => "2 gateway",
         _ => "1.1 gateway",
     };
-    let value = if head.headers.contains_key(header::VIA) {
-        joined(&head.headers, "via", ours)
+    let value = if headers.contains_key(header::VIA) {
+        joined(headers, &header::VIA, |list| {
+            list.extend_from_slice(ours.as_bytes())
+        })
     } else {
         HeaderValue::from_static(ours)
     };
-    head.insert_header("Via", value)
+    headers.insert(header::VIA, value);
 }
 
 /// All values of a field and one more, as one list.
-fn joined(headers: &HeaderMap, name: &'static str, last: &str) -> HeaderValue {
-    let mut list: Vec<u8> = Vec::with_capacity(last.len());
+fn joined(headers: &HeaderMap, name: &HeaderName, last: impl FnOnce(&mut Vec<u8>)) -> HeaderValue {
+    let mut list: Vec<u8> = Vec::with_capacity(48);
     for value in headers.get_all(name) {
         list.extend_from_slice(value.as_bytes());
         list.extend_from_slice(b", ");
     }
-    list.extend_from_slice(last.as_bytes());
+    last(&mut list);
     // Joined from values that were values; the fallback cannot be seen.
     HeaderValue::from_maybe_shared(bytes::Bytes::from(list))
         .unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// The upstream receives the path that was matched, changed as the route says.
-fn path(
-    head: &mut RequestHeader,
-    view: &RequestView<'_>,
-    change: &PathChange,
-    normalised: bool,
-) -> Result<(), Unfit> {
+fn path(uri: &mut Uri, hop: &Hop<'_>, change: &PathChange, normalised: bool) -> Result<(), Unfit> {
     let mut target = match change {
         PathChange::Keep if !normalised => return Ok(()),
-        PathChange::Keep => view.path.to_owned(),
-        PathChange::StripPrefix(prefix) => stripped(view.path, prefix),
+        PathChange::Keep => hop.view.path.to_owned(),
+        PathChange::StripPrefix(prefix) => stripped(hop.view.path, prefix),
         PathChange::Rewrite(template) => {
             let mut path = String::new();
-            template.render(view, Place::Path, &mut path)?;
+            template.render(hop.view, Place::Path, &mut path)?;
             path
         }
     };
-    if let Some(query) = view.query {
+    if let Some(query) = hop.view.query {
         target.push(if target.contains('?') { '&' } else { '?' });
         target.push_str(query);
     }
-    let uri = target.parse().map_err(|_| ValueError::NotPath)?;
-    head.set_uri(uri);
+    *uri = retarget(uri, &target).map_err(|_| ValueError::NotPath)?;
     Ok(())
+}
+
+/// The same authority with another path and query.
+fn retarget(uri: &Uri, target: &str) -> Result<Uri, http::Error> {
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target.parse()?);
+    Ok(Uri::from_parts(parts)?)
 }
 
 /// The path without leading segments; what is left starts with `/`.
@@ -245,26 +241,26 @@ fn stripped(path: &str, prefix: &str) -> String {
     }
 }
 
-fn host(
-    head: &mut RequestHeader,
-    hop: &Hop<'_>,
-    route: &Route,
-    policy: &HostPolicy,
-) -> Result<(), Unfit> {
+fn host(parts: &mut Parts, hop: &Hop<'_>, route: &Route, policy: &HostPolicy) -> Result<(), Unfit> {
     let value = match (&route.host, policy) {
         (Some(template), _) => {
             let mut host = String::new();
             template.render(hop.view, Place::Host, &mut host)?;
             HeaderValue::try_from(host).map_err(|_| ValueError::NotText)?
         }
-        (None, HostPolicy::Client) => return Ok(()),
-        (None, HostPolicy::Target) => {
+        (None, HostPolicy::Client) if has_host(parts) => return Ok(()),
+        // HTTP/1.0 knows no `Host`, and HTTP/1.1 upstreams refuse a request without one.
+        (None, HostPolicy::Client | HostPolicy::Target) => {
             HeaderValue::from_str(hop.target).map_err(|_| ValueError::NotText)?
         }
         (None, HostPolicy::Literal(host)) => host.clone(),
     };
-    head.insert_header(header::HOST, value)?;
+    parts.headers.insert(header::HOST, value);
     Ok(())
+}
+
+fn has_host(parts: &Parts) -> bool {
+    parts.headers.contains_key(header::HOST) || parts.uri.authority().is_some()
 }
 
 #[cfg(test)]

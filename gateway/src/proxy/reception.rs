@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use plugins::contract::flow::Refusal;
@@ -76,18 +76,15 @@ impl Front {
     fn log(&self, conn: &ConnFacts, refusal: &'static Refusal, head: &[u8], id: &str) {
         let line = head
             .split(|byte| matches!(byte, b'\r' | b'\n'))
-            .next()
+            .find(|line| !line.is_empty())
             .unwrap_or_default();
         let mut words = line.splitn(3, |byte| *byte == b' ');
         let method = words
             .next()
-            .and_then(|word| std::str::from_utf8(word).ok())
+            .and_then(|word| Method::from_bytes(word).ok())
+            .map(|method| method.to_string())
             .unwrap_or_default();
-        let target = words.next().unwrap_or_default();
-        let path = target
-            .split(|byte| *byte == b'?')
-            .next()
-            .unwrap_or_default();
+        let path = loggable(words.next().unwrap_or_default());
         let line = Line {
             time: SystemTime::now(),
             request_id: id,
@@ -116,6 +113,18 @@ impl Front {
         };
         self.shared.access_log.write(self.worker, &line);
     }
+}
+
+/// The target without its query and without what an absolute one may say of users: both may be credentials.
+fn loggable(target: &[u8]) -> &[u8] {
+    let path = target
+        .split(|byte| *byte == b'?')
+        .next()
+        .unwrap_or_default();
+    if path.first() == Some(&b'/') {
+        return path;
+    }
+    path.rsplit(|byte| *byte == b'@').next().unwrap_or_default()
 }
 
 /// Connections closed unread, by listener.

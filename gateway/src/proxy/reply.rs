@@ -20,7 +20,7 @@ const DRAIN_MAX: u64 = 64 << 10;
 pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) -> Result<()> {
     ctx.progress.code = reply.refusal.map(|refusal| refusal.code);
     let (mut head, body) = compose(reply, ctx.seen.id.to_str().unwrap_or_default())?;
-    response::finish_head(session, &mut head, ctx, true)?;
+    response::finish_head(session, &mut head, ctx, true);
     keep_usable(session, ctx.seen.body);
     let bodiless =
         body.is_empty() || session.req_header().method == Method::HEAD || !has_length(reply.status);

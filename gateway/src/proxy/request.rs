@@ -3,20 +3,22 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 use plugins::chain::{Observer, Step};
-use plugins::contract::flow::{Flow, Reply};
+use plugins::contract::flow::{Flow, Refusal, Reply};
 
 use super::ctx::{Ctx, Parts, Progress, Seen};
-use super::{client_addr, failure, request_id};
+use super::{client_addr, failure, http2_head, lower, reception, request_id};
 use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed};
 use crate::listen::{self, Endpoint};
 use crate::observe::metrics::RouteMetrics;
 use crate::routing::trace::Silent;
-use crate::runtime::Listener;
+use crate::runtime::{Listener, Snapshot};
 
-/// Finds listener, client, id and route. An answer that is known already is kept for `request_filter`.
+/// Finds listener, client, id and route; drops what Pingora remembers of the case of names. An answer that is known already is kept for `request_filter`.
 pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
+    lower::request(session.req_header_mut());
     let Ctx {
         snapshot,
         seen,
@@ -34,7 +36,6 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     else {
         return answer(progress, &failure::LISTENER_GONE);
     };
-    seen.draining = facts.draining();
     seen.secure = facts.tls;
     seen.peer = address(facts.client);
     if let Some(began) = listen::head_began(session) {
@@ -43,6 +44,12 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     let head = session.req_header();
     let parts = Parts::of(head);
     identify_client(seen, listener, head);
+    if let Some(refusal) = seen
+        .listener
+        .and_then(|index| refused_http2(snapshot, index, head))
+    {
+        return answer(progress, refusal);
+    }
     seen.body = decide::body_of(
         &head.headers,
         head.version == http::Version::HTTP_2 && !ended(session),
@@ -71,6 +78,20 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     listen::set_deadline(session, ctx.seen.deadline);
 }
 
+fn refused_http2(
+    snapshot: &Snapshot,
+    listener: usize,
+    head: &RequestHeader,
+) -> Option<&'static Refusal> {
+    if head.version != http::Version::HTTP_2 {
+        return None;
+    }
+    let listener = snapshot.loaded.config.listeners.get(listener)?;
+    http2_head::check(head, listener)
+        .err()
+        .map(reception::refusal_of)
+}
+
 /// HTTP/2 may end a request with its head.
 fn ended(session: &Session) -> bool {
     session
@@ -78,7 +99,7 @@ fn ended(session: &Session) -> bool {
         .is_some_and(pingora::protocols::http::v2::server::HttpSession::is_body_empty)
 }
 
-fn identify_client(seen: &mut Seen, listener: &Listener, head: &pingora::http::RequestHeader) {
+fn identify_client(seen: &mut Seen, listener: &Listener, head: &RequestHeader) {
     let client = client_addr::resolve(
         seen.peer,
         &head.headers,
@@ -90,8 +111,10 @@ fn identify_client(seen: &mut Seen, listener: &Listener, head: &pingora::http::R
     if client.trusted {
         seen.secure = client_addr::secure(&head.headers).unwrap_or(seen.secure);
     }
-    let sent = head.headers.get(&REQUEST_ID).filter(|_| client.trusted);
-    seen.id = sent
+    let mut sent = head.headers.get_all(&REQUEST_ID).iter();
+    let only = sent.next().filter(|_| sent.next().is_none());
+    seen.id = only
+        .filter(|_| client.trusted)
         .and_then(request_id::accept)
         .unwrap_or_else(request_id::make);
 }
@@ -103,7 +126,7 @@ fn address(endpoint: Endpoint) -> Option<IpAddr> {
     }
 }
 
-fn answer(progress: &mut Progress, refusal: &'static plugins::contract::flow::Refusal) {
+fn answer(progress: &mut Progress, refusal: &'static Refusal) {
     progress.reply = Some(Box::new(Reply::refusal(refusal)));
 }
 
@@ -122,6 +145,10 @@ pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Option<Box<Re
     let Some(route) = route else {
         return Some(Box::new(Reply::refusal(&failure::LISTENER_GONE)));
     };
+    if let Some(arm) = decide::undisputed(route) {
+        progress.arm = Some(arm);
+        return None;
+    }
     let head = session.req_header();
     let parts = Parts::of(head);
     let identified = seen.identified(snapshot, &parts);

@@ -1,7 +1,7 @@
 //! What happens to an upstream's answer on its way to the client.
 
 use bytes::Bytes;
-use http::{HeaderName, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, Result, Session};
@@ -9,8 +9,10 @@ use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::ResponseView;
 
 use super::ctx::{Ctx, Parts};
-use super::failure;
 use super::request::remaining;
+use super::{failure, lower};
+use crate::decide::REQUEST_ID;
+use crate::listen::{self, ConnFacts};
 use crate::observe::metrics::AttemptResult;
 
 /// Changes the head. Informational heads pass as they are; 101 is final.
@@ -37,11 +39,11 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
         ctx.seen.deadline = None;
         crate::listen::set_deadline(session, None);
     }
-    remove_hop_by_hop(head);
     if old_client {
         unchunk(session, head);
     }
-    finish_head(session, head, ctx, false)
+    finish_head(session, head, ctx, false);
+    Ok(())
 }
 
 /// Answers that have no natural end: tunnels and server-sent events.
@@ -60,15 +62,17 @@ pub(super) fn finish_head(
     head: &mut ResponseHeader,
     ctx: &mut Ctx,
     ours: bool,
-) -> Result<()> {
+) {
     let Ctx {
         snapshot,
         seen,
         memory,
         progress,
     } = ctx;
-    progress.status = Some(head.status.as_u16());
-    if let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) {
+    let status = head.status;
+    progress.status = Some(status.as_u16());
+    let route = seen.route.and_then(|index| snapshot.routes.get(index));
+    if let Some(route) = route.filter(|route| !route.chain.is_empty()) {
         let request = session.req_header();
         let parts = Parts::of(request);
         let identified = seen.identified(snapshot, &parts);
@@ -77,11 +81,15 @@ pub(super) fn finish_head(
             .chain
             .on_response(&view, &mut ResponseView { head, ours }, memory);
     }
-    head.insert_header("X-Request-Id", seen.id.clone())?;
-    if seen.draining {
+    lower::response(head, |fields| {
+        if !ours && status != StatusCode::SWITCHING_PROTOCOLS {
+            remove_hop_by_hop(fields);
+        }
+        fields.insert(&REQUEST_ID, seen.id.clone());
+    });
+    if listen::facts(session).is_some_and(ConnFacts::draining) {
         session.set_keepalive(None);
     }
-    Ok(())
 }
 
 /// HTTP/1.0 knows no chunks: without a length the body ends with the connection (RFC 9112 section 6.1).
@@ -92,29 +100,28 @@ fn unchunk(session: &mut Session, head: &mut ResponseHeader) {
 }
 
 /// Pingora sets `Connection` itself; what an upstream says of its own connection must not reach the client.
-fn remove_hop_by_hop(head: &mut ResponseHeader) {
-    let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    if head.headers.contains_key(header::CONNECTION) && !switching {
-        let nominated = head
-            .headers
+fn remove_hop_by_hop(fields: &mut HeaderMap) {
+    if fields.contains_key(header::CONNECTION) {
+        let nominated = fields
             .get_all(header::CONNECTION)
             .iter()
             .filter_map(|value| value.to_str().ok());
-        let names: Vec<HeaderName> = nominated
+        let names = nominated
             .flat_map(|list| list.split(','))
-            .filter_map(|name| name.trim().parse().ok())
-            .collect();
-        for name in names.iter().filter(|name| !is_framing(name)) {
-            head.remove_header(name);
+            .filter_map(|name| name.trim().parse().ok());
+        let names: Vec<HeaderName> = names.filter(|name| !is_framing(name)).collect();
+        for name in names {
+            fields.remove(name);
         }
     }
-    head.remove_header("keep-alive");
-    head.remove_header("proxy-connection");
-    if !switching {
-        // An offer that the gateway could not keep: it forwards no other protocol than the client asked for.
-        head.remove_header(&header::UPGRADE);
-    }
+    fields.remove(&KEEP_ALIVE);
+    fields.remove(&PROXY_CONNECTION);
+    // An offer that the gateway could not keep: it forwards no other protocol than the client asked for.
+    fields.remove(header::UPGRADE);
 }
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Framing is Pingora's; an upstream that nominates it must not strip it.
 fn is_framing(name: &HeaderName) -> bool {

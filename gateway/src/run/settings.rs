@@ -20,6 +20,7 @@ pub fn of(config: &ListenerConfig) -> Settings {
         connections_max: config.connections_max,
         h2: H2Settings {
             streams_max: config.h2_streams_max,
+            header_list_max: u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX),
             ..H2Settings::default()
         },
         ..Settings::new(&*config.name, address(&config.address))

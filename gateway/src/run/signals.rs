@@ -7,30 +7,44 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::proxy::Shared;
 use crate::runtime::reload::{Reloader, Trigger};
 
-/// Returns when a signal asks us to end.
-pub(super) async fn until_stopped(reloader: &Arc<Reloader>, shared: &Shared) {
-    let mut hang_up = listen(SignalKind::hangup());
-    let mut user = listen(SignalKind::user_defined1());
-    let mut end = Ending::new();
-    loop {
-        tokio::select! {
-            () = received(&mut hang_up) => {
-                let reloader = reloader.clone();
-                // Whatever comes of it is logged and counted; meanwhile other signals are heard.
-                tokio::spawn(async move { drop(reloader.reload(Trigger::Signal).await) });
+/// All signals that mean something. From its making on, none of them kills the process any more.
+pub(super) struct Signals {
+    hang_up: Option<Signal>,
+    user: Option<Signal>,
+    end: Ending,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Self {
+        Self {
+            hang_up: listen(SignalKind::hangup()),
+            user: listen(SignalKind::user_defined1()),
+            end: Ending::new(),
+        }
+    }
+
+    /// Returns when a signal asks us to end, with what hears the next one.
+    pub(super) async fn until_stopped(
+        mut self,
+        reloader: &Arc<Reloader>,
+        shared: &Shared,
+    ) -> Ending {
+        loop {
+            tokio::select! {
+                () = received(&mut self.hang_up) => {
+                    let reloader = reloader.clone();
+                    // Whatever comes of it is logged and counted; meanwhile other signals are heard.
+                    tokio::spawn(async move { drop(reloader.reload(Trigger::Signal).await) });
+                }
+                () = received(&mut self.user) => shared.access_log.reopen(),
+                () = self.end.received() => return self.end,
             }
-            () = received(&mut user) => shared.access_log.reopen(),
-            () = end.received() => return,
         }
     }
 }
 
-/// Returns when a signal asks us again.
-pub(super) async fn again() {
-    Ending::new().received().await;
-}
-
-struct Ending([Option<Signal>; 3]);
+/// The signals that end.
+pub(super) struct Ending([Option<Signal>; 3]);
 
 impl Ending {
     fn new() -> Self {
@@ -44,7 +58,8 @@ impl Ending {
         )
     }
 
-    async fn received(&mut self) {
+    /// Returns when one of them arrives.
+    pub(super) async fn received(&mut self) {
         let [term, int, quit] = &mut self.0;
         tokio::select! {
             () = received(term) => {}

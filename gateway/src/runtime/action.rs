@@ -103,6 +103,11 @@ pub enum NoArm {
 }
 
 impl Choice {
+    /// The arm, where there is only one.
+    pub fn only(&self) -> Option<usize> {
+        matches!(self, Self::Only).then_some(0)
+    }
+
     /// The arm for a request. The request's own value decides, or chance does.
     pub fn arm(&self, request: &RequestView<'_>) -> Result<usize, NoArm> {
         self.arm_and_reason(request).map(|(arm, _)| arm)

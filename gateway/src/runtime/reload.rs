@@ -139,6 +139,11 @@ impl Reloader {
         Ok(reloader)
     }
 
+    /// Waits for the reload that is under way; no other begins before the guard is dropped.
+    pub async fn hold(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.one_at_a_time.lock().await
+    }
+
     /// The configuration that serves now.
     pub fn applied(&self) -> Applied {
         self.state().applied.clone()

@@ -67,7 +67,7 @@ fn look(path: &Path) -> Option<(SystemTime, u64, u64)> {
 fn watcher(tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     let on_event = move |_event| {
         // A full channel has been told already.
-        drop(tell.try_send(()));
+        tell.try_send(()).ok();
     };
     match notify::recommended_watcher(on_event) {
         Ok(watcher) => Some(watcher),

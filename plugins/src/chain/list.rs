@@ -122,6 +122,11 @@ macro_rules! chain {
         }
 
         impl Chain {
+            /// Whether the route has no policy at all.
+            pub fn is_empty(&self) -> bool {
+                true $( && self.$slot.is_empty() )+
+            }
+
             /// Builds the chain; the previous one of the same route hands over what must outlive a reload.
             pub fn compile(config: &PoliciesConfig, previous: Option<&Self>) -> Result<Self, CompileError> {
                 Ok(Self { $( $slot: Slot::compile(&config.$slot, previous.map(|chain| &chain.$slot))?, )+ })

@@ -10,6 +10,7 @@ use crate::config::model::{
     AccessLogConfig, AccessLogPath, AdminConfig, Balance, Config, Forwarded, HostPolicy,
     ListenerConfig, UpstreamConfig,
 };
+use crate::config::source::SourceFile;
 use crate::routing::path::Tolerance;
 
 pub(super) fn config(loaded: &Loaded) -> Value {
@@ -32,7 +33,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         "routes": by_name(routes.iter().map(|one| (&*one.name, route(one, loaded)))),
         "admin": admin.as_ref().map(self::admin),
         "access-log": self::access_log(access_log),
-        "files": loaded.sources.files().iter().map(|file| file.name()).collect::<Vec<_>>(),
+        "files": loaded.sources.files().iter().map(SourceFile::name).collect::<Vec<_>>(),
     })
 }
 

@@ -27,7 +27,7 @@ strip-prefix = "/orders"
 
 [route.copy]
 like = "orders"
-match = "/copy/orders"
+match = "/orders/copy"
 
 [admin]
 address = "127.0.0.1:0"
@@ -46,7 +46,7 @@ fn says_of_a_route_what_it_does_and_where_that_is_written() {
     let orders = &routes[1];
     assert_eq!(orders["name"], "orders");
     assert_eq!(orders["at"], "gateway.toml:14");
-    assert_eq!(orders["match"], "GET,HEAD api.example.com/orders/**");
+    assert_eq!(orders["match"], "GET api.example.com/orders/**");
     assert_eq!(orders["match-at"], "gateway.toml:15");
     assert_eq!(orders["listeners"], json!(["public"]));
     assert_eq!(

@@ -118,13 +118,12 @@ impl Question {
     pub(super) fn head(&self) -> String {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if !self.names_host() {
-            head.push_str(&format!(
-                "host: {}\r\n",
-                self.authority.as_deref().unwrap_or(HOST)
-            ));
+            head.push_str("host: ");
+            head.push_str(self.authority.as_deref().unwrap_or(HOST));
+            head.push_str("\r\n");
         }
         for (name, value) in &self.fields {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head + "\r\n"
     }

@@ -45,7 +45,7 @@ pub(super) fn forwarded(
     let mut head = without_hop_by_hop(scene.head)?;
     match prepare(scene, &mut head, upstream) {
         Ok(()) => {}
-        Err(Unfit::Value(error)) => {
+        Err(error) => {
             let hooks = Hooks {
                 route: scene.route,
                 view: scene.view,
@@ -55,7 +55,6 @@ pub(super) fn forwarded(
             let by = "the head for the upstream cannot be made".to_owned();
             return reply::made(by, &refusals::value(error), id, Some(hooks));
         }
-        Err(Unfit::Pingora(error)) => return Err(failed(error)),
     }
     scene
         .route
@@ -82,6 +81,7 @@ fn prepare(
         id: scene.id,
         peer: scene.peer,
         trusted: scene.trusted,
+        secure: scene.view.secure,
         version: scene.head.version,
         // Which one is picked depends on the requests before.
         target: upstream

@@ -84,7 +84,18 @@ pub(super) struct Route {
     pub(super) captures: Vec<Field>,
     pub(super) action: String,
     pub(super) action_at: Option<String>,
-    pub(super) timeout: String,
+    pub(super) settings: Vec<Setting>,
+}
+
+/// A value of a route.
+#[derive(Debug, Serialize)]
+pub(super) struct Setting {
+    pub(super) key: &'static str,
+    pub(super) value: String,
+    /// Missing for a built-in default.
+    pub(super) at: Option<String>,
+    /// The route that says it, where it came by `like`.
+    pub(super) like: Option<String>,
 }
 
 /// A policy of the route, in the order in which they are asked.

@@ -12,8 +12,7 @@ use super::ask::Question;
 use super::heard::{Heard, answered_by};
 use super::reply::{Hooks, ID};
 use super::story::{Client, Field, Listener, Outcome, Path, Reply, Route, Story};
-use super::{candidates, client, forward, head, reply};
-use crate::admin::describe;
+use super::{candidates, client, forward, head, reply, settings};
 use crate::cli::routes;
 use crate::config::model::{ListenerConfig, RouteConfig};
 use crate::decide::{self, Admission, Identified, Incoming, host};
@@ -286,7 +285,7 @@ impl Arrival<'_> {
             captures: captures.collect(),
             action: routes::action(&config.action, &self.snapshot.loaded.config),
             action_at: sources.place(&config.action_span),
-            timeout: describe::duration(config.timeout),
+            settings: settings::of(config, sources),
         }
     }
 }

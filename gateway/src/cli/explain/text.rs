@@ -3,7 +3,8 @@
 use crate::cli::table;
 
 use super::story::{
-    Change, Field, Forward, Matching, Outcome, Path, Policy, Reply, Route, Story, Upstream, Verdict,
+    Change, Field, Forward, Matching, Outcome, Path, Policy, Reply, Route, Setting, Story,
+    Upstream, Verdict,
 };
 
 type Row = Vec<String>;
@@ -56,12 +57,14 @@ fn opening(story: &Story) -> String {
     }
     let mut text = format!("{}\n\n{}", story.request, table::lines(&rows, "  "));
     if let Some(method) = &story.preflight_for {
-        text.push_str(&format!(
-            "  preflight: routed as the {method} that it asks about\n"
-        ));
+        text.extend([
+            "  preflight: routed as the ",
+            method,
+            " that it asks about\n",
+        ]);
     }
     for note in &story.notes {
-        text.push_str(&format!("  note: {note}\n"));
+        text.extend(["  note: ", note, "\n"]);
     }
     text
 }
@@ -76,15 +79,11 @@ fn matching(matching: &Matching) -> String {
         hosts.collect::<Vec<_>>().join(", ")
     );
     if matching.candidates.is_empty() {
-        let routes = if matching.routes == 1 {
-            "route"
-        } else {
-            "routes"
+        let routes = match matching.routes {
+            1 => "not the only route".to_owned(),
+            routes => format!("none of the {routes} routes"),
         };
-        text.push_str(&format!(
-            "  none of the {} {routes} of this listener\n",
-            matching.routes
-        ));
+        text.extend(["  ", &routes, " of this listener\n"]);
     }
     let rows: Vec<Row> = matching
         .candidates
@@ -114,16 +113,21 @@ fn route(route: &Route) -> String {
         &route.action,
         place(route.action_at.as_ref()),
     ]));
-    rows.push(row([
-        "timeout",
-        &format!("{} until the last byte of the answer", route.timeout),
-    ]));
+    rows.extend(route.settings.iter().map(setting));
     format!(
         "Route {}  {}\n{}",
         route.name,
         place(route.at.as_ref()),
         table::lines(&rows, "  ")
     )
+}
+
+fn setting(setting: &Setting) -> Row {
+    let at = setting.at.as_deref().unwrap_or("the default");
+    match &setting.like {
+        Some(like) => row([setting.key, &setting.value, &format!("{at}, like {like}")]),
+        None => row([setting.key, &setting.value, at]),
+    }
 }
 
 fn policies(policies: &[Policy]) -> String {
@@ -174,7 +178,7 @@ fn reply(reply: &Reply) -> String {
         .unwrap_or_default();
     let mut text = format!("Answered by the gateway: {status} {reason}{code}\n  by {by}\n");
     for sentence in reply.title.iter().copied().chain(reply.detail.as_deref()) {
-        text.push_str(&format!("  {sentence}\n"));
+        text.extend(["  ", sentence, "\n"]);
     }
     if !reply.headers.is_empty() {
         text.push('\n');

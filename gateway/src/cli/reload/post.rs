@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// To connect, and between two pieces of the answer: a reload looks names up before it answers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Largest answer that is read.
 const ANSWER_MAX: u64 = 16 << 20;
 

@@ -20,6 +20,14 @@ impl Damage {
         self.objects.contains(&(table.to_owned(), name.to_owned()))
     }
 
+    /// The names of a table's objects that have lost something.
+    pub(in crate::config) fn names(&self, table: &str) -> impl Iterator<Item = &str> + Clone {
+        self.objects
+            .iter()
+            .filter(move |(other, _)| other == table)
+            .map(|(_, name)| name.as_str())
+    }
+
     /// Whether any object of a table has lost something.
     pub(in crate::config) fn any(&self, table: &str) -> bool {
         self.objects.iter().any(|(other, _)| other == table)

@@ -60,7 +60,8 @@ pub(super) const HEADER_BYTES: Bound<Size> =
     bytes("header-bytes-max", 32 * KIB, KIB, 1024 * KIB - 1);
 // Pingora's parser takes no more fields than this.
 pub(super) const HEADERS: Bound<u32> = count("headers-max", 100, 1, 256);
-pub(super) const URI: Bound<Size> = bytes("uri-max", 8 * KIB, 64, 1024 * KIB - 1);
+// A `Uri` holds hardly more.
+pub(super) const URI: Bound<Size> = bytes("uri-max", 8 * KIB, 64, 60 * KIB);
 pub(super) const H2_STREAMS: Bound<u32> = count("streams-max", 100, 1, 10_000);
 
 pub(super) const WEIGHT: Bound<u32> = count("weight", 1, 1, 1000);

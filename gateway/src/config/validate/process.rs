@@ -38,11 +38,16 @@ pub(super) fn admin(raw: Option<At<RawAdmin>>, context: &mut Context<'_>) -> Opt
     let tokens = raw.tokens.map(At::into_inner);
     let (read, write) = tokens.map_or((None, None), |tokens| (tokens.read, tokens.write));
     let open = read.is_none() && write.is_none() && !context.damage.any("admin");
-    if open && !is_private(&raw.address.0) {
+    // Probes tell nothing and ask for no token.
+    let guarded = [Some(&raw.address), raw.metrics.as_ref()];
+    for address in guarded.into_iter().flatten().filter(|_| open) {
+        if is_private(&address.0) {
+            continue;
+        }
         context
             .report
             .error(
-                raw.address.span(),
+                address.span(),
                 "admin.open",
                 "the admin listener would be open to everybody",
             )

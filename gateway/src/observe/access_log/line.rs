@@ -53,53 +53,62 @@ pub struct Line<'a> {
     pub hop: Duration,
 }
 
+/// A key with its comma and colon, joined by the compiler.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
+
 impl Line<'_> {
     /// Appends the line with its end.
     pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.reserve(512 + self.path.len());
         out.extend_from_slice(b"{\"time\":\"");
         clock::write(self.time, out);
         out.push(b'"');
-        text(out, "request_id", self.request_id.as_bytes());
+        text(out, key!("request_id"), self.request_id.as_bytes());
         self.client(out);
-        text(out, "listener", self.listener.as_bytes());
-        text(out, "method", self.method.as_bytes());
-        text(out, "host", self.host.as_bytes());
-        text(out, "path", self.path);
-        optional(out, "query", self.query);
-        text(out, "protocol", self.protocol.as_bytes());
-        optional(out, "route", self.route.map(str::as_bytes));
-        number(out, "status", u64::from(self.status));
-        optional(out, "code", self.code.map(str::as_bytes));
+        text(out, key!("listener"), self.listener.as_bytes());
+        text(out, key!("method"), self.method.as_bytes());
+        text(out, key!("host"), self.host.as_bytes());
+        text(out, key!("path"), self.path);
+        optional(out, key!("query"), self.query);
+        text(out, key!("protocol"), self.protocol.as_bytes());
+        optional(out, key!("route"), self.route.map(str::as_bytes));
+        number(out, key!("status"), u64::from(self.status));
+        optional(out, key!("code"), self.code.map(str::as_bytes));
         self.shadowed(out);
-        optional(out, "upstream", self.upstream.map(str::as_bytes));
-        optional(out, "target", self.target.map(str::as_bytes));
-        number(out, "attempts", u64::from(self.attempts));
-        number(out, "bytes_in", self.bytes_in);
-        number(out, "bytes_out", self.bytes_out);
-        millis(out, "total_ms", self.total);
+        optional(out, key!("upstream"), self.upstream.map(str::as_bytes));
+        optional(out, key!("target"), self.target.map(str::as_bytes));
+        number(out, key!("attempts"), u64::from(self.attempts));
+        number(out, key!("bytes_in"), self.bytes_in);
+        number(out, key!("bytes_out"), self.bytes_out);
+        millis(out, key!("total_ms"), self.total);
         if let Some(time) = self.upstream_time {
-            millis(out, "upstream_ms", time);
+            millis(out, key!("upstream_ms"), time);
         }
-        millis(out, "hop_ms", self.hop);
+        millis(out, key!("hop_ms"), self.hop);
         out.extend_from_slice(b"}\n");
     }
 
     fn client(&self, out: &mut Vec<u8>) {
-        use std::io::Write;
-        key(out, "client");
-        let written = match self.client {
-            Some(address) => write!(out, "\"{address}\""),
-            None => out.write_all(b"null"),
-        };
-        // Writing to a vector cannot fail.
-        debug_assert!(written.is_ok());
+        out.extend_from_slice(key!("client"));
+        match self.client {
+            Some(address) => {
+                out.push(b'"');
+                crate::text::address(out, address);
+                out.push(b'"');
+            }
+            None => out.extend_from_slice(b"null"),
+        }
     }
 
     fn shadowed(&self, out: &mut Vec<u8>) {
         if self.shadowed.is_empty() {
             return;
         }
-        key(out, "shadowed");
+        out.extend_from_slice(key!("shadowed"));
         for (index, code) in self.shadowed.iter().enumerate() {
             out.push(if index == 0 { b'[' } else { b',' });
             string(out, code.as_bytes());
@@ -108,32 +117,26 @@ impl Line<'_> {
     }
 }
 
-fn key(out: &mut Vec<u8>, name: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-fn text(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    key(out, name);
+fn text(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    out.extend_from_slice(key);
     string(out, value);
 }
 
-fn optional(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+fn optional(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     if let Some(value) = value {
-        text(out, name, value);
+        text(out, key, value);
     }
 }
 
-fn number(out: &mut Vec<u8>, name: &str, value: u64) {
-    key(out, name);
+fn number(out: &mut Vec<u8>, key: &[u8], value: u64) {
+    out.extend_from_slice(key);
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Milliseconds with three decimals.
-fn millis(out: &mut Vec<u8>, name: &str, value: Duration) {
+fn millis(out: &mut Vec<u8>, key: &[u8], value: Duration) {
     let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
-    number(out, name, micros / 1_000);
+    number(out, key, micros / 1_000);
     out.push(b'.');
     let rest = micros % 1_000;
     out.extend_from_slice(if rest < 10 {

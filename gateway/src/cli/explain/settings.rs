@@ -1,0 +1,35 @@
+//! The plain values of a route, each with the place that says it.
+
+use super::story::Setting;
+use crate::admin::describe;
+use crate::config::model::{PathChange, RouteConfig, TrailingSlash};
+use crate::config::source::SourceMap;
+
+/// Timeout, what happens to path and host, and what to a trailing slash where something does.
+pub(super) fn of(route: &RouteConfig, sources: &SourceMap) -> Vec<Setting> {
+    let path = match &route.path {
+        PathChange::Keep => None,
+        PathChange::StripPrefix(prefix) => Some(("strip-prefix", prefix.clone())),
+        PathChange::Rewrite(template) => Some(("rewrite", template.to_string())),
+    };
+    let host = route.host.as_ref().map(|host| ("host", host.to_string()));
+    let slash = match route.trailing_slash {
+        TrailingSlash::Exact => None,
+        TrailingSlash::Redirect => Some(("trailing-slash", "redirect".to_owned())),
+    };
+    let timeout = ("timeout", describe::duration(route.timeout));
+    let all = [Some(timeout), path, host, slash].into_iter().flatten();
+    all.map(|(key, value)| setting(key, value, route, sources))
+        .collect()
+}
+
+fn setting(key: &'static str, value: String, route: &RouteConfig, sources: &SourceMap) -> Setting {
+    let origin = route.provenance.iter().find(|origin| origin.key == key);
+    let span = origin.and_then(|origin| origin.span.as_ref());
+    Setting {
+        key,
+        value,
+        at: span.and_then(|span| sources.place(span)),
+        like: origin.and_then(|origin| origin.like.as_deref().map(str::to_owned)),
+    }
+}
