@@ -13,13 +13,11 @@ pub(super) fn join_crumbs(head: &mut RequestHeader) -> Result<()> {
     }
     let pieces: Vec<&[u8]> = crumbs.iter().map(HeaderValue::as_bytes).collect();
     // Joined from values that were values; if it were none, no cookie is better than half of one.
-    match HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
-        Ok(whole) => head.insert_header(header::COOKIE, whole),
-        Err(_) => {
-            head.remove_header(&header::COOKIE);
-            Ok(())
-        }
+    if let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        return head.insert_header(header::COOKIE, whole);
     }
+    head.remove_header(&header::COOKIE);
+    Ok(())
 }
 
 #[cfg(test)]
