@@ -129,9 +129,7 @@ fn other_slash(
 /// The arm of a route that forwards every request alike: no policy to ask, no value to look at.
 pub fn undisputed(route: &Route) -> Option<usize> {
     match &route.action {
-        Action::Forward(forward) if route.chain.is_empty() && templates(route).next().is_none() => {
-            forward.choice.only()
-        }
+        Action::Forward(forward) if route.is_plain() => forward.choice.only(),
         Action::Forward(_) | Action::Redirect { .. } | Action::Respond { .. } => None,
     }
 }
@@ -146,12 +144,12 @@ pub async fn admit<O: Observer>(
     if let Flow::Reply(reply) = route.chain.on_request(request, memory, observer).await {
         return Admission::Reply(reply);
     }
+    if let Err(error) = needed(route, request) {
+        return Admission::Reply(refusals::value(error));
+    }
     match &route.action {
         Action::Forward(forward) => match forward.choice.arm(request) {
-            Ok(arm) => match changes_fit(route, request) {
-                Ok(()) => Admission::Forward(arm),
-                Err(error) => Admission::Reply(refusals::value(error)),
-            },
+            Ok(arm) => Admission::Forward(arm),
             Err(NoArm::NoMatch) => Admission::Reply(Box::new(Reply::refusal(&refusals::NO_MATCH))),
             Err(NoArm::Ambiguous) => {
                 Admission::Reply(Box::new(Reply::refusal(&refusals::AMBIGUOUS)))
@@ -179,24 +177,20 @@ pub async fn admit<O: Observer>(
     }
 }
 
-/// Whether the request has the values that the route's `rewrite` and `host` need: better refused here than on a
-/// connection to a target.
-fn changes_fit(route: &Route, request: &RequestView<'_>) -> Result<(), ValueError> {
-    for (template, place) in templates(route) {
-        template.render(request, place, &mut String::new())?;
-    }
-    Ok(())
-}
-
-/// What the route makes of values of the request, and where it puts it.
-fn templates(route: &Route) -> impl Iterator<Item = (&Template, Place)> {
+/// Whether the request has the values that its head for the upstream will need, and whether they fit where they land: asked
+/// here, before any target is, so that the client's connection goes on.
+fn needed(route: &Route, request: &RequestView<'_>) -> Result<(), ValueError> {
     let rewrite = match &route.path {
         PathChange::Rewrite(path) => Some((path, Place::Path)),
         PathChange::Keep | PathChange::StripPrefix(_) => None,
     };
     let host = route.host.as_ref().map(|host| (host, Place::Host));
     let both = rewrite.into_iter().chain(host);
-    both.filter(|(template, _)| template.literal().is_none())
+    for (template, place) in both.filter(|(template, _)| template.literal().is_none()) {
+        // A missing value is not the only way to be unfit: one may climb a path.
+        template.render(request, place, &mut String::new())?;
+    }
+    Ok(())
 }
 
 fn redirect(to: &Template, status: StatusCode, request: &RequestView<'_>) -> Box<Reply> {
