@@ -149,10 +149,7 @@ pub async fn admit<O: Observer>(
     }
     match &route.action {
         Action::Forward(forward) => match forward.choice.arm(request) {
-            Ok(arm) => match changes_fit(route, request) {
-                Ok(()) => Admission::Forward(arm),
-                Err(error) => Admission::Reply(refusals::value(error)),
-            },
+            Ok(arm) => Admission::Forward(arm),
             Err(NoArm::NoMatch) => Admission::Reply(Box::new(Reply::refusal(&refusals::NO_MATCH))),
             Err(NoArm::Ambiguous) => {
                 Admission::Reply(Box::new(Reply::refusal(&refusals::AMBIGUOUS)))
@@ -180,34 +177,20 @@ pub async fn admit<O: Observer>(
     }
 }
 
-/// Whether the request has the values that the route's `rewrite` and `host` need: better refused here than on a
-/// connection to a target.
-fn changes_fit(route: &Route, request: &RequestView<'_>) -> Result<(), ValueError> {
+/// Whether the request has the values that its head for the upstream will need, and whether they fit where they land: asked
+/// here, before any target is, so that the client's connection goes on.
+fn needed(route: &Route, request: &RequestView<'_>) -> Result<(), ValueError> {
     let rewrite = match &route.path {
         PathChange::Rewrite(path) => Some((path, Place::Path)),
         PathChange::Keep | PathChange::StripPrefix(_) => None,
     };
     let host = route.host.as_ref().map(|host| (host, Place::Host));
-    for (template, place) in [rewrite, host].into_iter().flatten() {
-        if template.literal().is_none() {
-            template.render(request, place, &mut String::new())?;
-        }
+    let both = rewrite.into_iter().chain(host);
+    for (template, place) in both.filter(|(template, _)| template.literal().is_none()) {
+        // A missing value is not the only way to be unfit: one may climb a path.
+        template.render(request, place, &mut String::new())?;
     }
     Ok(())
-}
-
-/// Whether the request has the values that its head for the upstream will need: asked here, before any target is, so that
-/// the client's connection goes on.
-fn needed(route: &Route, request: &RequestView<'_>) -> Result<(), ValueError> {
-    let rewrite = match &route.path {
-        PathChange::Rewrite(template) => Some(template),
-        PathChange::Keep | PathChange::StripPrefix(_) => None,
-    };
-    let mut values = rewrite
-        .into_iter()
-        .chain(&route.host)
-        .flat_map(Template::values);
-    values.try_for_each(|value| request.lookup(value).map(|_text| ()))
 }
 
 fn redirect(to: &Template, status: StatusCode, request: &RequestView<'_>) -> Box<Reply> {

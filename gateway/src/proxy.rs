@@ -1,6 +1,7 @@
 //! Pingora's hooks as a table of contents: each says which file does the work.
 
 pub mod client_addr;
+mod cookie;
 mod ctx;
 pub mod failure;
 mod finish;

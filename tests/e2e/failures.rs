@@ -1,8 +1,13 @@
 //! What a client hears when an upstream or the client itself fails, and what the log and the metrics say of it.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
 use harness::{Backend, Client, Config, Ending, Gate, Gateway, H2c, Script, wait};
 
-use crate::fixture::{assert_refused, assert_usable, config, config_with, forwarding};
+use crate::fixture::{assert_refused, assert_usable, config, forwarding};
 
 /// A gateway whose one route has a timeout of its own.
 fn with_timeout(timeout: &str) -> (Gateway, Backend) {
@@ -54,6 +59,38 @@ fn an_upstream_that_refuses_is_502() {
     );
     assert_eq!(line["target"], target.to_string());
     assert_eq!(attempts(&gateway, "connect-failed"), 3);
+}
+
+/// A listener that takes one connection and lets every other wait for its handshake.
+fn full() -> (Socket, Vec<TcpStream>) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+        .unwrap();
+    socket.listen(0).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
+    let patience = Duration::from_millis(30);
+    let connect = || TcpStream::connect_timeout(&addr, patience);
+    let taken = std::iter::from_fn(|| connect().ok()).collect();
+    (socket, taken)
+}
+
+#[test]
+fn an_upstream_that_accepts_nobody_is_504_after_its_connect_timeout() {
+    let (socket, _taken) = full();
+    let target = socket.local_addr().unwrap().as_socket().unwrap();
+    let text = "[listener.public]\naddress = \"@address.public@\"\n\
+                [upstream.orders]\ntargets = [\"@upstream.orders@\"]\nconnect-timeout = \"40ms\"\n\
+                [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n";
+    let gateway = Gateway::start(Config::new(text).upstream("orders", target));
+    assert_refused(&gateway.get("/"), 504, "upstream.connect-timeout");
+    assert_refused(
+        &gateway.request("POST", "/", &[], b"x"),
+        504,
+        "upstream.connect-timeout",
+    );
+    assert_eq!(attempts(&gateway, "timed-out"), 2);
+    assert_eq!(gateway.wait_access_log(2)[0]["attempts"], 1);
 }
 
 #[test]
@@ -257,6 +294,22 @@ fn a_safe_request_on_a_pooled_connection_that_died_is_tried_again() {
 }
 
 #[test]
+fn a_body_is_sent_again_whole_or_not_at_all() {
+    for size in [64 << 10, (64 << 10) + 1, 1 << 20] {
+        let body: Vec<u8> = (0..size).map(|at| b"abcdefghijk"[at % 11]).collect();
+        let (answer, orders, _gateway) = on_a_dying_connection("PUT", &body);
+        let seen = orders.requests();
+        if let Some(again) = seen.get(2) {
+            assert!(again.body == body, "{size}: {} bytes", again.body.len());
+            assert_eq!(answer.status, 200);
+        } else {
+            assert_refused(&answer, 502, "upstream.closed");
+        }
+        assert_eq!(orders.faults(), [""; 0]);
+    }
+}
+
+#[test]
 fn an_unsafe_request_is_never_sent_twice() {
     for method in ["POST", "PATCH"] {
         let (answer, orders, gateway) = on_a_dying_connection(method, b"pay 5 EUR");
@@ -303,77 +356,12 @@ fn a_name_that_leads_nowhere_is_503_with_retry_after() {
 }
 
 #[test]
-fn a_client_that_goes_away_is_499_in_the_log() {
-    let (gateway, orders) = forwarding("", "");
-    let gate = Gate::new();
-    orders.always(Script::echo().gated(&gate));
-    let mut client = gateway.client();
-    client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    orders.wait_requests(1);
-    drop(client);
-    let line = &gateway.wait_access_log(1)[0];
-    assert_eq!(
-        (&line["status"], &line["code"]),
-        (&499.into(), &"client.gone".into())
-    );
-    gate.open();
-    let counted = gateway.metric(
-        "gateway_requests_total",
-        &[r#"route="all""#, r#"status="499""#],
-    );
-    assert_eq!(counted, 1);
-    assert_eq!(gateway.get("/").status, 200);
-}
-
-#[test]
-fn a_client_that_leaves_inside_an_answer_is_logged_as_such() {
-    let (gateway, orders) = forwarding("", "");
-    let gate = Gate::new();
-    orders.once(Script::trickle(&gate, ["one", "two"]));
-    let mut client = gateway.client();
-    client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    assert_eq!(client.receive_head().0, 200);
-    drop(client);
-    let line = &gateway.wait_access_log(1)[0];
-    assert_eq!(
-        (&line["status"], &line["code"]),
-        (&200.into(), &"client.gone".into())
-    );
-    gate.open();
-}
-
-#[test]
-fn a_client_that_stops_inside_its_body_is_408() {
-    let (gateway, orders) = forwarding("body-timeout = \"50ms\"", "");
-    let mut client = gateway.client();
-    client
-        .send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
-        .unwrap();
-    assert_refused(&client.receive("POST"), 408, "client.timeout");
-    client.wait_closed();
-    assert_eq!(orders.requests().len(), 0, "an incomplete request is none");
-    assert_eq!(gateway.wait_access_log(1)[0]["status"], 408);
-}
-
-#[test]
-fn a_client_with_a_malformed_chunk_is_400() {
-    let (gateway, orders) = forwarding("", "");
-    let mut client = gateway.client();
-    let message = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n";
-    client.send(message).unwrap();
-    assert_refused(&client.receive("POST"), 400, "client.bad-request");
-    client.wait_closed();
-    assert_eq!(orders.requests().len(), 0);
-}
-
-#[test]
 fn one_broken_target_does_not_break_the_other() {
     let orders = Backend::start();
-    let upstream = "";
     let text = "[upstream.pair]\ntargets = [\"@upstream.orders@\", \"@upstream.gone@\"]\n\
                 [route.pair]\nmatch = \"/**\"\nupstream = \"pair\"\n";
-    let config = config_with("", upstream, text, &orders).upstream("gone", Backend::refusing());
-    let gateway = Gateway::start(config);
+    let with_gone = config(text, &orders).upstream("gone", Backend::refusing());
+    let gateway = Gateway::start(with_gone);
     let statuses: Vec<u16> = (0..4).map(|_| gateway.get("/").status).collect();
     assert_eq!(
         statuses.iter().filter(|status| **status == 200).count(),

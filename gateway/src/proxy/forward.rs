@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::ctx::{Ctx, Parts};
 use super::request::{Count, remaining};
-use super::{failure, headers};
+use super::{cookie, failure, headers};
 use crate::observe::metrics::AttemptResult;
 use crate::runtime::route::Route;
 
@@ -128,6 +128,9 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
     let Some(upstream) = arm_config(route, progress.arm) else {
         return Err(failed(failure::NO_TARGET));
     };
+    if original.version == http::Version::HTTP_2 {
+        cookie::join_crumbs(head)?;
+    }
     if let Err(error) = headers::prepare(head, &hop, route, upstream, seen.path.is_some()) {
         progress.reply = Some(crate::decide::refusals::value(error));
         return Err(failed(failure::REFUSED));

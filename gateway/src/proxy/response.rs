@@ -1,7 +1,7 @@
 //! What happens to an upstream's answer on its way to the client.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, Result, Session};
@@ -25,7 +25,10 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     let informational = head.status.is_informational() && !switching;
     // Pingora takes any head for an answer that came before the request's end, and would close the connection after it.
     session.set_close_on_response_before_downstream_finish(!informational);
+    let old_client = session.req_header().version == Version::HTTP_10;
     if informational {
+        // HTTP/1.0 has none and takes the first head for the answer (RFC 9110 section 15.2).
+        session.set_ignore_info_resp(old_client);
         return Ok(());
     }
     if let Some(target) = &ctx.progress.target {
@@ -35,6 +38,9 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
         // The timeout of a stream ends with its head.
         ctx.seen.deadline = None;
         crate::listen::set_deadline(session, None);
+    }
+    if old_client {
+        unchunk(session, head);
     }
     finish_head(session, head, ctx, false);
     Ok(())
@@ -82,6 +88,13 @@ pub(super) fn finish_head(
         fields.insert(&REQUEST_ID, seen.id.clone());
     });
     if listen::facts(session).is_some_and(ConnFacts::draining) {
+        session.set_keepalive(None);
+    }
+}
+
+/// HTTP/1.0 knows no chunks: without a length the body ends with the connection (RFC 9112 section 6.1).
+fn unchunk(session: &mut Session, head: &mut ResponseHeader) {
+    if head.remove_header(&header::TRANSFER_ENCODING).is_some() {
         session.set_keepalive(None);
     }
 }
