@@ -1,4 +1,4 @@
-//! The configuration: from texts to a validated [`Config`](model::Config), or to every complaint about them.
+//! The configuration: from texts to a validated [`model::Config`], or to every complaint about them.
 //!
 //! ```text
 //! files ─read─▶ texts ─merge─▶ tree ─shape─▶ tree that fits ─raw─▶ Raw ─validate─▶ Config
