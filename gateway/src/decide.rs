@@ -129,7 +129,7 @@ fn other_slash(
 /// The arm of a route that forwards every request alike: no policy to ask, no value to look at.
 pub fn undisputed(route: &Route) -> Option<usize> {
     match &route.action {
-        Action::Forward(forward) if route.chain.is_empty() => forward.choice.only(),
+        Action::Forward(forward) if route.is_plain() => forward.choice.only(),
         Action::Forward(_) | Action::Redirect { .. } | Action::Respond { .. } => None,
     }
 }
@@ -143,6 +143,9 @@ pub async fn admit<O: Observer>(
 ) -> Admission {
     if let Flow::Reply(reply) = route.chain.on_request(request, memory, observer).await {
         return Admission::Reply(reply);
+    }
+    if let Err(error) = needed(route, request) {
+        return Admission::Reply(refusals::value(error));
     }
     match &route.action {
         Action::Forward(forward) => match forward.choice.arm(request) {
@@ -191,6 +194,20 @@ fn changes_fit(route: &Route, request: &RequestView<'_>) -> Result<(), ValueErro
         }
     }
     Ok(())
+}
+
+/// Whether the request has the values that its head for the upstream will need: asked here, before any target is, so that
+/// the client's connection goes on.
+fn needed(route: &Route, request: &RequestView<'_>) -> Result<(), ValueError> {
+    let rewrite = match &route.path {
+        PathChange::Rewrite(template) => Some(template),
+        PathChange::Keep | PathChange::StripPrefix(_) => None,
+    };
+    let mut values = rewrite
+        .into_iter()
+        .chain(&route.host)
+        .flat_map(Template::values);
+    values.try_for_each(|value| request.lookup(value).map(|_text| ()))
 }
 
 fn redirect(to: &Template, status: StatusCode, request: &RequestView<'_>) -> Box<Reply> {

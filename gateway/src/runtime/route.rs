@@ -29,3 +29,11 @@ pub struct Route {
     /// Its counters.
     pub metrics: Arc<RouteMetrics>,
 }
+
+impl Route {
+    /// Whether nothing of a request decides what becomes of it: no policy, no value in its path or host.
+    pub fn is_plain(&self) -> bool {
+        let keeps = matches!(self.path, PathChange::Keep | PathChange::StripPrefix(_));
+        keeps && self.host.is_none() && self.chain.is_empty()
+    }
+}

@@ -23,8 +23,11 @@ pub async fn run(reloader: Arc<Reloader>, live: impl Fn() -> Arc<super::Snapshot
     let (tell, mut changed) = mpsc::channel(1);
     let mut watcher = watcher(tell);
     let mut watched = BTreeSet::new();
-    // As nothing looks: what changed since the start is found in the first round.
-    let mut seen = Looks(Vec::new());
+    let mut seen = Looks::of(&live());
+    if has_changed(&live()) {
+        // Between the load and now. As nothing looks, so that the first round finds it.
+        seen = Looks(Vec::new());
+    }
     loop {
         if let Some(watcher) = &mut watcher {
             watch(watcher, &mut watched, &live());
@@ -56,6 +59,15 @@ impl Looks {
         let files = sources.files().iter().filter_map(|file| file.path());
         Self(files.chain(sources.directories()).map(look).collect())
     }
+}
+
+/// Whether a file holds another text than the snapshot was made from.
+fn has_changed(snapshot: &super::Snapshot) -> bool {
+    let differs = |file: &crate::config::source::SourceFile| {
+        let now = file.path().map(std::fs::read_to_string);
+        now.is_some_and(|now| now.ok().as_deref() != Some(file.text()))
+    };
+    snapshot.loaded.sources.files().iter().any(differs)
 }
 
 /// Modification time, length and inode: an editor changes one of them, a swapped link the last.
