@@ -105,9 +105,9 @@ fn limits_hold_for_http2_too() {
         })
     };
     assert_eq!(client.get(&path(100)).status, 200);
-    let long = client.get(&path(101));
+    let answer = client.get(&path(101));
     assert_eq!(
-        (long.status, long.code().as_str()),
+        (answer.status, answer.code().as_str()),
         (414, "head.uri-too-long")
     );
     let many = client.request(fields(40));
