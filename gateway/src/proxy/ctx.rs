@@ -10,7 +10,7 @@ use plugins::chain::Memory;
 use plugins::contract::flow::Reply;
 use plugins::contract::view::RequestBody;
 
-use crate::decide::{Identified, host};
+use crate::decide::Identified;
 use crate::routing::Captures;
 use crate::runtime::action::{Action, Arm};
 use crate::runtime::route::Route;
@@ -41,6 +41,8 @@ pub(super) struct Seen {
     pub(super) trusted: bool,
     pub(super) secure: bool,
     pub(super) id: HeaderValue,
+    /// Host in lower case, without port.
+    pub(super) host: Box<str>,
     /// The path in normal form, where it is not as received.
     pub(super) path: Option<Box<str>>,
     pub(super) captures: Captures,
@@ -110,6 +112,7 @@ impl Seen {
             trusted: false,
             secure: false,
             id: HeaderValue::from_static(""),
+            host: Box::default(),
             path: None,
             captures: Captures::default(),
             body: RequestBody::None,
@@ -117,11 +120,11 @@ impl Seen {
         }
     }
 
-    /// Calls a function with what the policies may see.
+    /// What the policies may see, beside the head.
     pub(super) fn identified<'a>(
         &'a self,
         snapshot: &'a Snapshot,
-        parts: &'a Parts<'a>,
+        head: &'a RequestHeader,
     ) -> Identified<'a> {
         let listener = self
             .listener
@@ -133,29 +136,9 @@ impl Seen {
             client: self.client,
             secure: self.secure,
             body: self.body,
-            host: &parts.host,
-            path: self.path.as_deref().unwrap_or(parts.path),
+            host: &self.host,
+            path: self.path.as_deref().unwrap_or(head.uri.path()),
             captures: &self.captures,
-        }
-    }
-}
-
-/// The pieces of a request's target.
-pub(super) struct Parts<'a> {
-    /// Host in lower case, without port.
-    pub(super) host: std::borrow::Cow<'a, str>,
-    /// Path as received.
-    pub(super) path: &'a str,
-    /// Query as received, without `?`.
-    pub(super) query: Option<&'a str>,
-}
-
-impl<'a> Parts<'a> {
-    pub(super) fn of(head: &'a RequestHeader) -> Self {
-        Self {
-            host: host::of(&head.uri, &head.headers),
-            path: head.uri.path(),
-            query: head.uri.query(),
         }
     }
 }

@@ -7,7 +7,7 @@ use pingora::prelude::Session;
 use plugins::contract::plugin::Done;
 
 use super::Shared;
-use super::ctx::{Ctx, Parts};
+use super::ctx::Ctx;
 use crate::config::model::{AccessLogConfig, AccessLogPath};
 use crate::observe::access_log::line::Line;
 
@@ -70,7 +70,6 @@ fn wanted(config: &AccessLogConfig, status: u16) -> bool {
 
 fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &Ended) {
     let head = session.req_header();
-    let parts = Parts::of(head);
     let progress = &ctx.progress;
     let target = progress.target.as_ref().map(|target| &*target.address);
     let line = Line {
@@ -79,9 +78,9 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
         client: ctx.seen.client,
         listener: ctx.listener().map_or("", |listener| &*listener.name),
         method: head.method.as_str(),
-        host: &parts.host,
-        path: parts.path.as_bytes(),
-        query: parts.query.filter(|_| ended.query).map(str::as_bytes),
+        host: &ctx.seen.host,
+        path: head.uri.path().as_bytes(),
+        query: head.uri.query().filter(|_| ended.query).map(str::as_bytes),
         protocol: protocol(head.version),
         route: ctx.route().map(|route| &*route.name),
         status: ended.status,

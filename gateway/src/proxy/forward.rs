@@ -8,7 +8,7 @@ use plugins::contract::flow::Flow;
 use plugins::contract::plugin::BodyChunk;
 use std::time::{Duration, Instant};
 
-use super::ctx::{Ctx, Parts};
+use super::ctx::Ctx;
 use super::request::{Count, remaining};
 use super::{cookie, failure, headers};
 use crate::observe::metrics::AttemptResult;
@@ -110,9 +110,8 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         return Err(failed(ErrorType::InternalError));
     };
     let original = session.req_header();
-    let parts = Parts::of(original);
-    let identified = seen.identified(snapshot, &parts);
-    let view = identified.view(&original.method, parts.query, &original.headers);
+    let identified = seen.identified(snapshot, original);
+    let view = identified.view(&original.method, original.uri.query(), &original.headers);
     let hop = headers::Hop {
         view: &view,
         id: &seen.id,

@@ -8,7 +8,7 @@ use pingora::prelude::Session;
 use plugins::chain::{Observer, Step};
 use plugins::contract::flow::{Flow, Refusal, Reply};
 
-use super::ctx::{Ctx, Parts, Progress, Seen};
+use super::ctx::{Ctx, Progress, Seen};
 use super::{client_addr, failure, http2_head, lower, reception, request_id};
 use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed};
 use crate::listen::{self, Endpoint};
@@ -42,7 +42,9 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         seen.started = began;
     }
     let head = session.req_header();
-    let parts = Parts::of(head);
+    seen.host = decide::host::of(&head.uri, &head.headers)
+        .into_owned()
+        .into_boxed_str();
     identify_client(seen, listener, head);
     if let Some(refusal) = seen
         .listener
@@ -56,9 +58,9 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     );
     let incoming = Incoming {
         method: &head.method,
-        host: &parts.host,
-        path: parts.path,
-        query: parts.query,
+        host: &seen.host,
+        path: head.uri.path(),
+        query: head.uri.query(),
         headers: &head.headers,
     };
     match decide::route(
@@ -70,7 +72,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     ) {
         Err(reply) => progress.reply = Some(reply),
         Ok(Routed { route, path }) => {
-            seen.path = (*path != *parts.path).then(|| path.into_owned().into_boxed_str());
+            seen.path = (*path != *head.uri.path()).then(|| path.into_owned().into_boxed_str());
             seen.route = Some(route);
         }
     }
@@ -150,9 +152,8 @@ pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Option<Box<Re
         return None;
     }
     let head = session.req_header();
-    let parts = Parts::of(head);
-    let identified = seen.identified(snapshot, &parts);
-    let view = identified.view(&head.method, parts.query, &head.headers);
+    let identified = seen.identified(snapshot, head);
+    let view = identified.view(&head.method, head.uri.query(), &head.headers);
     let mut count = Count {
         metrics: &route.metrics,
         shadowed: &mut progress.shadowed,

@@ -8,7 +8,7 @@ use pingora::prelude::{Error, Result, Session};
 use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::ResponseView;
 
-use super::ctx::{Ctx, Parts};
+use super::ctx::Ctx;
 use super::request::remaining;
 use super::{failure, lower};
 use crate::decide::REQUEST_ID;
@@ -74,9 +74,8 @@ pub(super) fn finish_head(
     let route = seen.route.and_then(|index| snapshot.routes.get(index));
     if let Some(route) = route.filter(|route| !route.chain.is_empty()) {
         let request = session.req_header();
-        let parts = Parts::of(request);
-        let identified = seen.identified(snapshot, &parts);
-        let view = identified.view(&request.method, parts.query, &request.headers);
+        let identified = seen.identified(snapshot, request);
+        let view = identified.view(&request.method, request.uri.query(), &request.headers);
         route
             .chain
             .on_response(&view, &mut ResponseView { head, ours }, memory);

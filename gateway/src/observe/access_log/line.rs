@@ -149,13 +149,30 @@ fn millis(out: &mut Vec<u8>, key: &[u8], value: Duration) {
     out.extend_from_slice(itoa::Buffer::new().format(rest).as_bytes());
 }
 
+/// The bytes that stand for themselves in a JSON string.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs in the compiler, where a wrong index is an error"
+)]
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x7f {
+        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
+        byte += 1;
+    }
+    plain
+};
+
 /// A JSON string. Bytes that are not UTF-8 become U+FFFD.
 fn string(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
-    if value
-        .iter()
-        .all(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\'))
-    {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the table has an entry for every byte"
+    )]
+    let plain = value.iter().all(|byte| PLAIN[usize::from(*byte)]);
+    if plain {
         out.extend_from_slice(value);
     } else {
         escaped(out, &String::from_utf8_lossy(value));
