@@ -14,6 +14,7 @@ pub mod reply;
 mod request;
 pub mod request_id;
 mod response;
+mod silence;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,12 +125,12 @@ impl ProxyHttp for Gateway {
 
     fn response_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
-        response::body(body, end, ctx).map(|()| None)
+        response::body(session, body, end, ctx).map(|()| None)
     }
 
     fn error_while_proxy(

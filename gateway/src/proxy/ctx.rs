@@ -48,6 +48,8 @@ pub(super) struct Seen {
     pub(super) captures: Captures,
     pub(super) body: RequestBody,
     pub(super) deadline: Option<Instant>,
+    /// How long its upstream may be silent, where the client's connection watches.
+    pub(super) silence: Option<Duration>,
 }
 
 /// How far a request got.
@@ -94,9 +96,9 @@ impl Ctx {
     }
 
     /// Ends the time of the current attempt.
-    pub(super) fn attempt_over(&mut self) {
+    pub(super) fn attempt_over(&mut self, now: Instant) {
         if let Some(picked) = self.progress.picked.take() {
-            self.progress.upstream_time += picked.elapsed();
+            self.progress.upstream_time += now.saturating_duration_since(picked);
         }
     }
 }
@@ -117,6 +119,7 @@ impl Seen {
             captures: Captures::default(),
             body: RequestBody::None,
             deadline: None,
+            silence: None,
         }
     }
 

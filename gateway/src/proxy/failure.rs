@@ -1,5 +1,7 @@
 //! The only map from a failure of the machine to an answer. (A refusal by a policy is no failure.)
 
+use std::time::Instant;
+
 use pingora::prelude::{Error, Session};
 use pingora::proxy::FailToProxy;
 use pingora::{ErrorSource, ErrorType};
@@ -100,6 +102,10 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
         {
             Some(&TIMEOUT)
         }
+        // The same, before the route's own deadline: the upstream was silent for too long.
+        (ErrorSource::Downstream, Kind::ReadError) if is_over_time(error) => {
+            Some(&UPSTREAM_TIMEOUT)
+        }
         (ErrorSource::Downstream, Kind::ReadTimedout) => Some(&CLIENT_SLOW),
         (ErrorSource::Downstream, kind) if is_malformed(kind, error) => Some(&CLIENT_BAD),
         (ErrorSource::Downstream, _) => None,
@@ -127,17 +133,23 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
     }
 }
 
+/// Whether our own connection ended a wait: for the request as a whole, or for an upstream that was silent.
+pub(super) fn is_over_time(error: &Error) -> bool {
+    io_kind(error) == Some(std::io::ErrorKind::TimedOut)
+}
+
+/// What the system, or our own connection in its place, said.
+fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
+    let cause = error.cause.as_deref()?;
+    cause
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind)
+}
+
 /// Whether the client's bytes are wrong: Pingora says so, or our own connection, which follows chunked bodies and stops at a
 /// malformed one.
 fn is_malformed(kind: &ErrorType, error: &Error) -> bool {
     use ErrorType as Kind;
-    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
-    let cause = || {
-        error
-            .cause
-            .as_deref()
-            .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-    };
     matches!(
         kind,
         Kind::InvalidHTTPHeader
@@ -145,12 +157,12 @@ fn is_malformed(kind: &ErrorType, error: &Error) -> bool {
             | Kind::H2Error
             | Kind::InvalidH2
             | Kind::Custom("InvalidChunk" | "InvalidTrailerEnd")
-    ) || (*kind == Kind::ReadError && cause().is_some_and(refused))
+    ) || (*kind == Kind::ReadError && io_kind(error) == Some(std::io::ErrorKind::InvalidData))
 }
 
 /// Answers a failed request, unless its answer has begun or its client is gone.
 pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
-    let past_deadline = super::request::remaining(ctx.seen.deadline).is_none();
+    let past_deadline = super::request::remaining(ctx.seen.deadline, Instant::now()).is_none();
     let refusal = judge(error, past_deadline);
     let reply = ctx
         .progress
@@ -209,8 +221,8 @@ fn log(error: &Error, refusal: Option<&'static Refusal>, ctx: &Ctx) {
         ctx.seen.id.to_str().unwrap_or_default(),
         refusal.map_or(CLIENT_GONE, |refusal| refusal.code),
     );
-    if *error.etype() == REFUSED || *error.esource() == ErrorSource::Downstream || refusal.is_none()
-    {
+    let clients = *error.esource() == ErrorSource::Downstream && !is_over_time(error);
+    if *error.etype() == REFUSED || clients || refusal.is_none() {
         tracing::debug!(%error, route, target, id, code, "A client failed a request");
     } else if std::ptr::eq(refusal.unwrap_or(&INTERNAL), &raw const INTERNAL) {
         tracing::error!(%error, route, target, id, code, "The gateway failed a request");

@@ -1,6 +1,6 @@
 //! The end of a request: metrics, the access-log line, and the policies' last hook. Runs exactly once.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::Version;
 use pingora::prelude::Session;
@@ -13,8 +13,9 @@ use crate::observe::access_log::line::Line;
 
 /// Records a request.
 pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mut Ctx) {
-    ctx.attempt_over();
-    let total = ctx.seen.started.elapsed();
+    let now = Instant::now();
+    ctx.attempt_over(now);
+    let total = now.saturating_duration_since(ctx.seen.started);
     let hop = total.saturating_sub(ctx.progress.upstream_time);
     let status = status(session, ctx);
     match ctx.route() {

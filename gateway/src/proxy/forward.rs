@@ -6,26 +6,32 @@ use pingora::prelude::{Error, HttpPeer, Result, Session};
 use pingora::{ErrorSource, ErrorType};
 use plugins::contract::flow::Flow;
 use plugins::contract::plugin::BodyChunk;
+use plugins::contract::view::RequestBody;
 use std::time::{Duration, Instant};
 
 use super::ctx::Ctx;
 use super::request::{Count, remaining};
-use super::{cookie, failure, headers};
+use super::{cookie, failure, headers, silence};
 use crate::observe::metrics::AttemptResult;
 use crate::runtime::route::Route;
 
 /// Chooses the target of the next attempt.
-pub(super) fn pick(_session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-    let left = remaining(ctx.seen.deadline).ok_or_else(|| failed(failure::DEADLINE))?;
+pub(super) fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    let now = Instant::now();
+    let left = remaining(ctx.seen.deadline, now).ok_or_else(|| failed(failure::DEADLINE))?;
     let arm = ctx.arm().ok_or_else(|| failed(failure::NO_TARGET))?;
     let mut pick = arm
         .upstream
         .pick()
         .ok_or_else(|| failed(failure::NO_TARGET))?;
     within(&mut pick.peer, left);
+    silence::take_over(session, &mut pick.peer, &mut ctx.seen);
+    if ctx.seen.body == RequestBody::None {
+        silence::begins(session, &ctx.seen, now);
+    }
     ctx.progress.attempts += 1;
     ctx.progress.target = Some(pick.target);
-    ctx.progress.picked = Some(Instant::now());
+    ctx.progress.picked = Some(now);
     Ok(pick.peer)
 }
 
@@ -67,11 +73,14 @@ pub(super) fn broke(
     mut error: Box<Error>,
     reused: bool,
 ) -> Box<Error> {
-    if *error.esource() != ErrorSource::Downstream && ctx.progress.status.is_none() {
-        let timed_out = matches!(
-            error.etype(),
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout
-        );
+    let over_time = failure::is_over_time(&error);
+    let upstreams = *error.esource() != ErrorSource::Downstream || over_time;
+    if upstreams && ctx.progress.status.is_none() {
+        let timed_out = over_time
+            || matches!(
+                error.etype(),
+                ErrorType::ReadTimedout | ErrorType::WriteTimedout
+            );
         over(
             ctx,
             if timed_out {
@@ -92,7 +101,7 @@ pub(super) fn broke(
 }
 
 fn over(ctx: &mut Ctx, result: AttemptResult) {
-    ctx.attempt_over();
+    ctx.attempt_over(Instant::now());
     if let Some(target) = &ctx.progress.target {
         target.metrics.attempted(result);
     }
@@ -150,7 +159,7 @@ fn arm_config(route: &Route, arm: Option<usize>) -> Option<&crate::config::model
 
 /// Shows a piece of the request's body to the policies.
 pub(super) fn body(
-    _session: &Session,
+    session: &Session,
     bytes: &mut Option<Bytes>,
     end: bool,
     ctx: &mut Ctx,
@@ -164,8 +173,17 @@ pub(super) fn body(
     let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) else {
         return Ok(());
     };
-    if bytes.is_some() && remaining(seen.deadline).is_none() {
-        return Err(failed(failure::DEADLINE));
+    if seen.body != RequestBody::None || bytes.is_some() {
+        let now = Instant::now();
+        if remaining(seen.deadline, now).is_none() {
+            return Err(failed(failure::DEADLINE));
+        }
+        // A tunnel's client sends for as long as it likes; the upstream's silence counts from its last word.
+        if end || progress.status.is_some() {
+            silence::begins(session, seen, now);
+        } else {
+            silence::ends(session, seen);
+        }
     }
     let mut chunk = BodyChunk { bytes, end };
     let mut count = Count {

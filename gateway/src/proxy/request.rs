@@ -185,11 +185,11 @@ impl Observer for Count<'_> {
 }
 
 /// What is left of a request's time; `None` when it is over.
-pub(super) fn remaining(deadline: Option<Instant>) -> Option<std::time::Duration> {
+pub(super) fn remaining(deadline: Option<Instant>, now: Instant) -> Option<std::time::Duration> {
     match deadline {
         None => Some(std::time::Duration::MAX),
         Some(deadline) => deadline
-            .checked_duration_since(Instant::now())
+            .checked_duration_since(now)
             .filter(|left| !left.is_zero()),
     }
 }

@@ -1,5 +1,7 @@
 //! What happens to an upstream's answer on its way to the client.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use pingora::ErrorType::InvalidHTTPHeader;
@@ -10,7 +12,7 @@ use plugins::contract::view::ResponseView;
 
 use super::ctx::Ctx;
 use super::request::remaining;
-use super::{failure, lower};
+use super::{failure, lower, silence};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
 use crate::observe::metrics::AttemptResult;
@@ -37,8 +39,9 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     if is_stream(head) {
         // The timeout of a stream ends with its head.
         ctx.seen.deadline = None;
-        crate::listen::set_deadline(session, None);
+        listen::set_deadline(session, None);
     }
+    silence::begins(session, &ctx.seen, Instant::now());
     if old_client {
         unchunk(session, head);
     }
@@ -133,9 +136,20 @@ fn is_framing(name: &HeaderName) -> bool {
 }
 
 /// Shows a piece of the body to the policies, and cuts an answer that outlasts its request's deadline.
-pub(super) fn body(bytes: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
-    if !end && remaining(ctx.seen.deadline).is_none() {
+pub(super) fn body(
+    session: &Session,
+    bytes: &mut Option<Bytes>,
+    end: bool,
+    ctx: &mut Ctx,
+) -> Result<()> {
+    let now = Instant::now();
+    if end {
+        ctx.attempt_over(now);
+        silence::ends(session, &ctx.seen);
+    } else if remaining(ctx.seen.deadline, now).is_none() {
         return Err(Error::new_in(failure::DEADLINE));
+    } else {
+        silence::begins(session, &ctx.seen, now);
     }
     let Ctx {
         snapshot,
@@ -147,9 +161,6 @@ pub(super) fn body(bytes: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Resul
         route
             .chain
             .on_response_body(&mut BodyChunk { bytes, end }, memory);
-    }
-    if end {
-        ctx.attempt_over();
     }
     Ok(())
 }
