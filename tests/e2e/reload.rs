@@ -402,7 +402,7 @@ fn fifty_reloads_under_load_drop_nothing_and_leak_nothing() {
             .unwrap();
         }
         Config::new(format!(
-            "[listener.public]\naddress = \"@address.public@\"\n[access-log]\npath = \"off\"\n[upstream.all]\ntargets = [\"@upstream.all@\"]\n[route.a]\nmatch = \"/a\"\nupstream = \"all\"\n{others}"
+            "[server]\nworkers = 2\n[listener.public]\naddress = \"@address.public@\"\n[access-log]\npath = \"off\"\n[upstream.all]\ntargets = [\"@upstream.all@\"]\n[route.a]\nmatch = \"/a\"\nupstream = \"all\"\n{others}"
         ))
         .upstream("all", backend.addr())
     };

@@ -9,8 +9,8 @@
 //! | `@upstream.NAME@` | the address given to [`Config::upstream`] |
 //! | `@dir@` | the temp dir, where [`Config::file`] puts its files |
 //!
-//! Where the text has no `[admin]` and no `[access-log]`, the harness appends its own after the last line
-//! (so no line number changes).
+//! Where the text has no `[admin]`, `[access-log]` or `[server]`, the harness appends its own after the last line
+//! (so no line number changes). Its `[server]` has one worker: the access log is in order within a worker only.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ use std::{env, fs, process};
 use crate::ports::{self, Reservation};
 
 const ADMIN: &str = "\n[admin]\naddress = \"@address.admin@\"\n";
+const SERVER: &str = "\n[server]\nworkers = 1\n";
 const ACCESS_LOG: &str = "\n[access-log]\npath = \"@dir@/access.log\"\n";
 
 /// A configuration with what its placeholders mean, and the files and variables it needs.
@@ -65,7 +66,11 @@ impl Config {
 
     /// Appends what every started gateway needs and the text left out.
     pub(crate) fn completed(mut self) -> Self {
-        for (table, text) in [("[admin]", ADMIN), ("[access-log]", ACCESS_LOG)] {
+        for (table, text) in [
+            ("[admin]", ADMIN),
+            ("[access-log]", ACCESS_LOG),
+            ("[server]", SERVER),
+        ] {
             if !self
                 .text
                 .lines()
