@@ -15,6 +15,8 @@ use super::reload::{Reloader, Trigger};
 
 /// Editors write in several steps; we look once they are quiet.
 const QUIET: Duration = Duration::from_millis(200);
+/// Longest wait for quiet.
+const QUIET_MAX: Duration = Duration::from_secs(2);
 /// For file systems without events.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -35,10 +37,9 @@ pub async fn run(reloader: Arc<Reloader>, live: impl Fn() -> Arc<super::Snapshot
         match timeout(LOOK_AGAIN, changed.recv()).await {
             // Nobody tells any more: go on looking.
             Ok(None) => sleep(LOOK_AGAIN).await,
-            Ok(Some(())) => sleep(QUIET).await,
+            Ok(Some(())) => quiet(&mut changed).await,
             Err(_elapsed) => {}
         }
-        while changed.try_recv().is_ok() {}
         let looks = Looks::of(&live());
         if looks != seen {
             // Whatever comes of it has been logged and counted.
@@ -47,6 +48,14 @@ pub async fn run(reloader: Arc<Reloader>, live: impl Fn() -> Arc<super::Snapshot
             seen = looks;
         }
     }
+}
+
+/// Waits until nothing has changed for a while, so that half a file is not taken for a whole one; not for ever, since
+/// something else in the directory may never rest.
+async fn quiet(changed: &mut mpsc::Receiver<()>) {
+    let rounds = async { while let Ok(Some(())) = timeout(QUIET, changed.recv()).await {} };
+    // Quiet or not: the files are compared by their looks, and a broken text changes nothing.
+    drop(timeout(QUIET_MAX, rounds).await);
 }
 
 /// How the files look from outside, so that looking again costs no more than asking for it.
