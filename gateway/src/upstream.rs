@@ -6,7 +6,8 @@ pub mod schedule;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use pingora::upstreams::peer::HttpPeer;
@@ -29,6 +30,17 @@ pub struct Target {
     pub address: Arc<str>,
     /// Its counters.
     pub metrics: Arc<TargetMetrics>,
+    /// The second, since 1970, of the last warning about it.
+    warned: AtomicU64,
+}
+
+impl Target {
+    /// Whether nobody was warned about it in this second: a target that is down must not fill the log.
+    pub fn may_warn(&self) -> bool {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let second = since.unwrap_or_default().as_secs();
+        self.warned.swap(second, Ordering::Relaxed) != second
+    }
 }
 
 /// The targets whose addresses are known, and the order in which they are taken.
@@ -71,6 +83,7 @@ impl Upstream {
             Arc::new(Target {
                 address: target.address.clone(),
                 metrics,
+                warned: AtomicU64::new(0),
             })
         };
         let upstream = Self {

@@ -209,7 +209,7 @@ fn nothing_more(error_code: u16) -> FailToProxy {
     }
 }
 
-/// One line for operators: `debug` for what a client did, `warn` for what an upstream did, `error` for our own.
+/// One line for operators: `debug` for what a client did, `warn` for what an upstream did (once a second for each target), `error` for our own.
 fn log(error: &Error, refusal: Option<&'static Refusal>, ctx: &Ctx) {
     let route = ctx.route().map_or("", |route| &*route.name);
     let target = ctx
@@ -226,8 +226,15 @@ fn log(error: &Error, refusal: Option<&'static Refusal>, ctx: &Ctx) {
         tracing::debug!(%error, route, target, id, code, "A client failed a request");
     } else if std::ptr::eq(refusal.unwrap_or(&INTERNAL), &raw const INTERNAL) {
         tracing::error!(%error, route, target, id, code, "The gateway failed a request");
-    } else {
+    } else if ctx
+        .progress
+        .target
+        .as_ref()
+        .is_none_or(|target| target.may_warn())
+    {
         tracing::warn!(%error, route, target, id, code, "An upstream failed a request");
+    } else {
+        tracing::debug!(%error, route, target, id, code, "An upstream failed one more request");
     }
 }
 
