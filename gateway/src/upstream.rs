@@ -3,17 +3,20 @@
 pub mod peer;
 pub mod resolve;
 pub mod schedule;
+pub mod standing;
+pub mod target;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::config::model::{Balance, TargetConfig, TargetHost, UpstreamConfig};
-use crate::observe::metrics::{Metrics, TargetMetrics};
+use crate::observe::metrics::Metrics;
+
+pub use self::target::Target;
 
 /// A compiled upstream. Lives as long as a snapshot or a request holds it.
 pub struct Upstream {
@@ -22,25 +25,6 @@ pub struct Upstream {
     targets: Vec<Arc<Target>>,
     ready: ArcSwap<Ready>,
     turn: AtomicUsize,
-}
-
-/// One target as logs and metrics know it.
-pub struct Target {
-    /// `host:port` as written.
-    pub address: Arc<str>,
-    /// Its counters.
-    pub metrics: Arc<TargetMetrics>,
-    /// The second, since 1970, of the last warning about it.
-    warned: AtomicU64,
-}
-
-impl Target {
-    /// Whether nobody was warned about it in this second: a target that is down must not fill the log.
-    pub fn may_warn(&self) -> bool {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let second = since.unwrap_or_default().as_secs();
-        self.warned.swap(second, Ordering::Relaxed) != second
-    }
 }
 
 /// The targets whose addresses are known, and the order in which they are taken.
@@ -80,11 +64,7 @@ impl Upstream {
     pub fn compile(config: &UpstreamConfig, metrics: &Metrics, previous: Option<&Self>) -> Self {
         let target = |target: &TargetConfig| {
             let metrics = metrics.target(&config.name, &target.address);
-            Arc::new(Target {
-                address: target.address.clone(),
-                metrics,
-                warned: AtomicU64::new(0),
-            })
+            Arc::new(Target::new(target.address.clone(), metrics))
         };
         let upstream = Self {
             config: config.clone(),

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use plugins::chain::{RawNamed, RawPolicies};
 use plugins::contract::place::At;
 use plugins::contract::report::Report;
-use plugins::contract::units::{Share, Size, Time};
-use plugins::ip_filter::Network;
+use plugins::contract::units::{Share, Time};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,16 +17,20 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 mod either;
+mod listener;
 mod route;
+mod upstream;
 
 pub(super) use either::Either;
+pub(super) use listener::{RawListener, RawTolerance};
 pub(super) use route::{
     RawCondition, RawConditions, RawDispatch, RawMatch, RawNames, RawRedirect, RawRespond,
     RawRoute, RawRouteUpstream, RawSplit, RawTrailingSlash,
 };
+pub(super) use upstream::{RawBalance, RawForwarded, RawTarget, RawUpstream};
 
 use super::dom::Node;
-use super::leaf::{HostChoice, HostPort, ListenAddress, LogPath};
+use super::leaf::{ListenAddress, LogPath};
 use super::secret::SecretRef;
 
 /// The whole file, but for policies.
@@ -68,114 +71,6 @@ pub(super) struct RawServer {
     pub(super) shutdown_grace: Option<At<Time>>,
     /// Open client connections of all listeners together. Default: `100000`.
     pub(super) connections_max: Option<At<u32>>,
-}
-
-/// Where clients connect.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RawListener {
-    /// IP address and port, or `unix:/path`.
-    pub(super) address: At<ListenAddress>,
-    /// Whether HTTP/2 is spoken, by prior knowledge on plaintext. Default: `true`.
-    pub(super) http2: Option<At<bool>>,
-    /// Peers whose forwarding headers are believed. Default: none.
-    pub(super) trusted_proxies: Option<At<Vec<At<Network>>>>,
-    /// Open connections. Default: `20000`.
-    pub(super) connections_max: Option<At<u32>>,
-    /// From the first byte of a head to its last. Default: `"10s"`.
-    pub(super) header_timeout: Option<At<Time>>,
-    /// Longest silence inside a body. Default: `"30s"`.
-    pub(super) body_timeout: Option<At<Time>>,
-    /// Longest silence between two requests. Default: `"60s"`.
-    pub(super) idle_timeout: Option<At<Time>>,
-    /// Bytes of a whole head. Default: `"32KiB"`.
-    pub(super) header_bytes_max: Option<At<Size>>,
-    /// Header fields of a head. Default: `100`.
-    pub(super) headers_max: Option<At<u32>>,
-    /// Bytes of a request target. Default: `"8KiB"`.
-    pub(super) uri_max: Option<At<Size>>,
-    /// `%2F` in a path. Default: `"refuse"`.
-    pub(super) encoded_slash: Option<At<RawTolerance>>,
-    /// `;params` in a path. Default: `"refuse"`.
-    pub(super) path_params: Option<At<RawTolerance>>,
-    /// Limits of HTTP/2.
-    pub(super) h2: Option<At<RawH2>>,
-}
-
-/// Limits of HTTP/2.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RawH2 {
-    /// Concurrent streams of a connection. Default: `100`.
-    pub(super) streams_max: Option<At<u32>>,
-}
-
-/// What happens to something in a path that upstreams read differently.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RawTolerance {
-    /// Answer 400.
-    Refuse,
-    /// Match and forward it as it came.
-    Keep,
-}
-
-/// A named group of targets.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RawUpstream {
-    /// Where requests go: `"host:port"` or `{ address = "host:port", weight = 3 }`, at least one.
-    pub(super) targets: At<Vec<At<Either<HostPort, RawTarget>>>>,
-    /// How a target is picked. Default: `"round-robin"`.
-    pub(super) balance: Option<At<RawBalance>>,
-    /// For the TCP connection. Default: `"2s"`.
-    pub(super) connect_timeout: Option<At<Time>>,
-    /// Longest silence while reading. Default: `"30s"`.
-    pub(super) read_timeout: Option<At<Time>>,
-    /// Longest silence while writing. Default: `"30s"`.
-    pub(super) write_timeout: Option<At<Time>>,
-    /// How long an unused connection is kept. Default: `"60s"`.
-    pub(super) idle_timeout: Option<At<Time>>,
-    /// The `Host` that targets see: `"client"`, `"target"` or a host name. Default: `"client"`.
-    pub(super) host: Option<At<HostChoice>>,
-    /// How often names are looked up again. Default: `"30s"`.
-    pub(super) resolve_every: Option<At<Time>>,
-    /// Which forwarding headers targets get. Default: `"legacy"`.
-    pub(super) forwarded: Option<At<RawForwarded>>,
-}
-
-/// A target with a weight.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RawTarget {
-    /// Host and port.
-    pub(super) address: At<HostPort>,
-    /// Share of requests, 1 to 1000. Default: `1`.
-    pub(super) weight: Option<At<u32>>,
-}
-
-/// How a target is picked.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RawBalance {
-    /// In turn by weight.
-    RoundRobin,
-    /// At random by weight.
-    Random,
-}
-
-/// Which forwarding headers targets get.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RawForwarded {
-    /// `X-Forwarded-For`, `-Proto` and `-Host`.
-    Legacy,
-    /// `Forwarded` (RFC 7239).
-    Ietf,
-    /// Both kinds.
-    Both,
-    /// Neither.
-    None,
 }
 
 /// What a route has unless it says otherwise; beside these keys, any policy.
