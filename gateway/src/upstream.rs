@@ -1,5 +1,8 @@
 //! A named pool of targets: which one the next attempt goes to.
 
+pub mod attempt;
+pub mod balance;
+mod endpoint;
 pub mod peer;
 pub mod resolve;
 pub mod schedule;
@@ -11,11 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use pingora::upstreams::peer::HttpPeer;
 
-use crate::config::model::{Balance, TargetConfig, TargetHost, UpstreamConfig};
+use crate::config::model::{TargetConfig, TargetHost, UpstreamConfig};
 use crate::observe::metrics::Metrics;
 
+use self::balance::Group;
+use self::endpoint::Endpoint;
+
+pub use self::attempt::{Attempt, Outcome, Pick};
+pub use self::balance::{Unavailable, Wish};
 pub use self::target::Target;
 
 /// A compiled upstream. Lives as long as a snapshot or a request holds it.
@@ -27,26 +34,9 @@ pub struct Upstream {
     turn: AtomicUsize,
 }
 
-/// The targets whose addresses are known, and the order in which they are taken.
+/// The targets whose addresses are known.
 struct Ready {
-    endpoints: Vec<Endpoint>,
-    /// Indices of `endpoints`, each as often as its weight says.
-    schedule: Box<[u32]>,
-}
-
-struct Endpoint {
-    target: Arc<Target>,
-    addresses: Vec<SocketAddr>,
-    peers: Vec<HttpPeer>,
-    turn: AtomicUsize,
-}
-
-/// Where an attempt goes.
-pub struct Pick {
-    /// The target.
-    pub target: Arc<Target>,
-    /// For Pingora.
-    pub peer: Box<HttpPeer>,
+    all: Group,
 }
 
 /// A target with its state, for the admin listener.
@@ -57,21 +47,29 @@ pub struct TargetState {
     pub weight: u32,
     /// What the name resolved to; empty while it does not.
     pub addresses: Vec<SocketAddr>,
+    /// Whether it may be picked.
+    pub good: bool,
+    /// Attempts that are under way.
+    pub in_flight: u32,
 }
 
 impl Upstream {
-    /// Compiles an upstream. Names keep the addresses they had in the previous one until they are looked up again.
+    /// Compiles an upstream. A target that the previous one had, too, is the same target: its standing and what is
+    /// in flight stay known. Names keep the addresses they had until they are looked up again.
     pub fn compile(config: &UpstreamConfig, metrics: &Metrics, previous: Option<&Self>) -> Self {
         let target = |target: &TargetConfig| {
-            let metrics = metrics.target(&config.name, &target.address);
-            Arc::new(Target::new(target.address.clone(), metrics))
+            previous
+                .and_then(|previous| previous.target(&target.address))
+                .unwrap_or_else(|| {
+                    let metrics = metrics.target(&config.name, &target.address);
+                    Arc::new(Target::new(target.address.clone(), metrics))
+                })
         };
         let upstream = Self {
             config: config.clone(),
             targets: config.targets.iter().map(target).collect(),
             ready: ArcSwap::from_pointee(Ready {
-                endpoints: Vec::new(),
-                schedule: Box::default(),
+                all: Group::new(Vec::new()),
             }),
             turn: AtomicUsize::new(
                 previous.map_or(0, |previous| previous.turn.load(Ordering::Relaxed)),
@@ -88,38 +86,56 @@ impl Upstream {
         upstream
     }
 
-    /// The target for the next attempt; `None` when no address is known.
-    pub fn pick(&self) -> Option<Pick> {
+    fn target(&self, address: &str) -> Option<Arc<Target>> {
+        let found = |target: &&Arc<Target>| *target.address == *address;
+        self.targets.iter().find(found).cloned()
+    }
+
+    /// The target for the next attempt.
+    pub fn pick(&self, wish: &Wish<'_>) -> Result<Pick, Unavailable> {
         let ready = self.ready.load();
-        let turn = match self.config.balance {
-            Balance::RoundRobin => self.turn.fetch_add(1, Ordering::Relaxed),
-            Balance::Random => rand::random(),
+        let endpoint = self.choose(&ready, wish).ok_or(Unavailable::NoTarget)?;
+        let peer = endpoint.peer().ok_or(Unavailable::NoTarget)?;
+        Ok(Pick {
+            peer: Box::new(peer.clone()),
+            attempt: Attempt::begin(endpoint.target.clone()),
+        })
+    }
+
+    fn choose<'a>(&self, ready: &'a Ready, wish: &Wish<'_>) -> Option<&'a Endpoint> {
+        let good = |endpoint: &Endpoint| endpoint.target.standing.is_good();
+        let fresh = |endpoint: &Endpoint| {
+            let tried = |tried: &Arc<Target>| Arc::ptr_eq(tried, &endpoint.target);
+            good(endpoint) && !wish.tried.iter().any(tried)
         };
-        let index = ready
-            .schedule
-            .get(turn.checked_rem(ready.schedule.len())?)?;
-        let endpoint = ready.endpoints.get(usize::try_from(*index).ok()?)?;
-        Some(Pick {
-            target: endpoint.target.clone(),
-            peer: Box::new(endpoint.peer()?.clone()),
+        let choose = |acceptable: &dyn Fn(&Endpoint) -> bool| {
+            ready
+                .all
+                .choose(self.config.balance, &self.turn, acceptable)
+        };
+        choose(&fresh).or_else(|| {
+            let again = !wish.tried.is_empty();
+            again.then(|| choose(&good)).flatten()
         })
     }
 
     /// Every target with its state.
     pub fn states(&self) -> Vec<TargetState> {
         let ready = self.ready.load();
-        let state = |target: &TargetConfig| TargetState {
-            address: target.address.clone(),
-            weight: target.weight,
-            addresses: ready.addresses_of(&target.address),
+        let state = |(config, target): (&TargetConfig, &Arc<Target>)| TargetState {
+            address: config.address.clone(),
+            weight: config.weight,
+            addresses: ready.addresses_of(&config.address),
+            good: target.standing.is_good(),
+            in_flight: target.in_flight.count(),
         };
-        self.config.targets.iter().map(state).collect()
+        let configs = self.config.targets.iter();
+        configs.zip(&self.targets).map(state).collect()
     }
 
     /// Sets what every target's address is now.
     fn set_addresses(&self, addresses: impl Fn(&TargetConfig) -> Vec<SocketAddr>) {
         let mut endpoints = Vec::new();
-        let mut weights = Vec::new();
         for (config, target) in self.config.targets.iter().zip(&self.targets) {
             let addresses = addresses(config);
             if addresses.is_empty() {
@@ -131,15 +147,14 @@ impl Upstream {
                 .collect();
             endpoints.push(Endpoint {
                 target: target.clone(),
+                weight: config.weight,
                 addresses,
                 peers,
                 turn: AtomicUsize::new(0),
             });
-            weights.push(config.weight);
         }
         self.ready.store(Arc::new(Ready {
-            endpoints,
-            schedule: schedule::smooth(&weights),
+            all: Group::new(endpoints),
         }));
     }
 }
@@ -147,23 +162,13 @@ impl Upstream {
 impl Ready {
     fn addresses_of(&self, address: &str) -> Vec<SocketAddr> {
         let endpoint = self
+            .all
             .endpoints
             .iter()
             .find(|endpoint| &*endpoint.target.address == address);
         endpoint
             .map(|endpoint| endpoint.addresses.clone())
             .unwrap_or_default()
-    }
-}
-
-impl Endpoint {
-    /// A name with several addresses gives them in turn.
-    fn peer(&self) -> Option<&HttpPeer> {
-        if let [only] = self.peers.as_slice() {
-            return Some(only);
-        }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.peers.get(turn.checked_rem(self.peers.len())?)
     }
 }
 

@@ -216,13 +216,14 @@ fn upstream(upstream: &Upstream, sources: &SourceMap) -> Value {
     described
 }
 
-/// Without health checks, a target is as good as its name: it can be tried once an address is known.
+/// A target can be tried once an address is known, unless its standing forbids it.
 fn target(state: &TargetState) -> Value {
     json!({
         "address": &*state.address,
         "weight": state.weight,
         "addresses": state.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "healthy": !state.addresses.is_empty(),
+        "healthy": state.good && !state.addresses.is_empty(),
+        "in-flight": state.in_flight,
     })
 }
 

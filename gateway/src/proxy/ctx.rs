@@ -15,7 +15,7 @@ use crate::routing::Captures;
 use crate::runtime::action::{Action, Arm};
 use crate::runtime::route::Route;
 use crate::runtime::{Listener, Snapshot};
-use crate::upstream::Target;
+use crate::upstream::{Attempt, Outcome, Target};
 
 /// One request.
 pub struct Ctx {
@@ -58,7 +58,8 @@ pub(super) struct Progress {
     /// The answer that was decided before it could be sent.
     pub(super) reply: Option<Box<Reply>>,
     pub(super) arm: Option<usize>,
-    pub(super) target: Option<Arc<Target>>,
+    /// The current attempt, or the last one. It counts at its target until it is over.
+    pub(super) attempt: Option<Attempt>,
     pub(super) attempts: u32,
     /// When the current attempt was begun.
     pub(super) picked: Option<Instant>,
@@ -95,11 +96,28 @@ impl Ctx {
         }
     }
 
-    /// Ends the time of the current attempt.
+    /// Says how the current attempt went; not when the client ended it.
+    pub(super) fn report(&self, outcome: Outcome, now: Instant) {
+        if let (Some(attempt), Some(picked)) = (&self.progress.attempt, self.progress.picked) {
+            attempt.report(outcome, now.saturating_duration_since(picked));
+        }
+    }
+
+    /// Ends the current attempt: its time, and its place at the target.
     pub(super) fn attempt_over(&mut self, now: Instant) {
         if let Some(picked) = self.progress.picked.take() {
             self.progress.upstream_time += now.saturating_duration_since(picked);
         }
+        if let Some(attempt) = &mut self.progress.attempt {
+            attempt.end();
+        }
+    }
+}
+
+impl Progress {
+    /// Where the current attempt goes, or the last one went.
+    pub(super) fn target(&self) -> Option<&Arc<Target>> {
+        self.attempt.as_ref().map(Attempt::target)
     }
 }
 

@@ -14,6 +14,8 @@ use super::reply;
 pub(super) const DEADLINE: ErrorType = ErrorType::Custom("deadline");
 /// The upstream has no target with a known address.
 pub(super) const NO_TARGET: ErrorType = ErrorType::Custom("no-target");
+/// The upstream has as many requests as `connections-max` lets it have.
+pub(super) const FULL: ErrorType = ErrorType::Custom("full");
 /// A policy refused while the body was on its way; the answer waits in the context.
 pub(super) const REFUSED: ErrorType = ErrorType::Custom("refused");
 
@@ -37,6 +39,11 @@ static NOBODY: Refusal = failure(
     503,
     "upstream.no-target",
     "No target of the upstream is available.",
+);
+static OVERLOADED: Refusal = failure(
+    503,
+    "upstream.full",
+    "The upstream has as many requests as it can take.",
 );
 static CONNECT_TIMEOUT: Refusal = failure(
     504,
@@ -76,6 +83,7 @@ pub fn all() -> impl Iterator<Item = &'static Refusal> {
         &LISTENER_GONE,
         &TIMEOUT,
         &NOBODY,
+        &OVERLOADED,
         &CONNECT_TIMEOUT,
         &UNREACHABLE,
         &UPSTREAM_TIMEOUT,
@@ -95,6 +103,7 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
     match (error.esource(), kind) {
         (_, kind) if *kind == DEADLINE => Some(&TIMEOUT),
         (_, kind) if *kind == NO_TARGET => Some(&NOBODY),
+        (_, kind) if *kind == FULL => Some(&OVERLOADED),
         // `Conn` ends a request that is over time by failing the read that Pingora keeps open on the client.
         (ErrorSource::Downstream, Kind::ReadError)
         | (ErrorSource::Upstream | ErrorSource::Unset, _)
@@ -212,11 +221,7 @@ fn nothing_more(error_code: u16) -> FailToProxy {
 /// One line for operators: `debug` for what a client did, `warn` for what an upstream did (once a second for each target), `error` for our own.
 fn log(error: &Error, refusal: Option<&'static Refusal>, ctx: &Ctx) {
     let route = ctx.route().map_or("", |route| &*route.name);
-    let target = ctx
-        .progress
-        .target
-        .as_ref()
-        .map_or("", |target| &*target.address);
+    let target = ctx.progress.target().map_or("", |target| &*target.address);
     let (id, code) = (
         ctx.seen.id.to_str().unwrap_or_default(),
         refusal.map_or(CLIENT_GONE, |refusal| refusal.code),
@@ -226,12 +231,7 @@ fn log(error: &Error, refusal: Option<&'static Refusal>, ctx: &Ctx) {
         tracing::debug!(%error, route, target, id, code, "A client failed a request");
     } else if std::ptr::eq(refusal.unwrap_or(&INTERNAL), &raw const INTERNAL) {
         tracing::error!(%error, route, target, id, code, "The gateway failed a request");
-    } else if ctx
-        .progress
-        .target
-        .as_ref()
-        .is_none_or(|target| target.may_warn())
-    {
+    } else if ctx.progress.target().is_none_or(|target| target.may_warn()) {
         tracing::warn!(%error, route, target, id, code, "An upstream failed a request");
     } else {
         tracing::debug!(%error, route, target, id, code, "An upstream failed one more request");

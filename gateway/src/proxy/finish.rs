@@ -72,7 +72,7 @@ fn wanted(config: &AccessLogConfig, status: u16) -> bool {
 fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &Ended) {
     let head = session.req_header();
     let progress = &ctx.progress;
-    let target = progress.target.as_ref().map(|target| &*target.address);
+    let target = progress.target().map(|target| &*target.address);
     let line = Line {
         time: SystemTime::now(),
         request_id: ctx.seen.id.to_str().unwrap_or_default(),

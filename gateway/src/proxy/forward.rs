@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use super::ctx::Ctx;
 use super::request::{Count, remaining};
 use super::{cookie, failure, headers, silence};
-use crate::observe::metrics::AttemptResult;
 use crate::runtime::route::Route;
+use crate::upstream::{Outcome, Unavailable, Wish};
 
 /// Chooses the target of the next attempt.
 pub(super) fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
@@ -22,15 +22,18 @@ pub(super) fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
     let arm = ctx.arm().ok_or_else(|| failed(failure::NO_TARGET))?;
     let mut pick = arm
         .upstream
-        .pick()
-        .ok_or_else(|| failed(failure::NO_TARGET))?;
+        .pick(&Wish::at(now))
+        .map_err(|unavailable| match unavailable {
+            Unavailable::NoTarget => failed(failure::NO_TARGET),
+            Unavailable::Full => failed(failure::FULL),
+        })?;
     within(&mut pick.peer, left);
     silence::take_over(session, &mut pick.peer, &mut ctx.seen);
     if ctx.seen.body == RequestBody::None {
         silence::begins(session, &ctx.seen, now);
     }
     ctx.progress.attempts += 1;
-    ctx.progress.target = Some(pick.target);
+    ctx.progress.attempt = Some(pick.attempt);
     ctx.progress.picked = Some(now);
     Ok(pick.peer)
 }
@@ -55,12 +58,12 @@ fn failed(kind: ErrorType) -> Box<Error> {
 /// No connection came about.
 pub(super) fn not_connected(ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "said at the arm")]
-    let result = match error.etype() {
-        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => AttemptResult::TimedOut,
+    let outcome = match error.etype() {
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => Outcome::TimedOut,
         // Pingora has some thirty kinds, and may have more: whatever else it is, there is no connection.
-        _ => AttemptResult::ConnectFailed,
+        _ => Outcome::ConnectFailed,
     };
-    over(ctx, result);
+    over(ctx, outcome);
     error.set_retry(false);
     error
 }
@@ -84,9 +87,9 @@ pub(super) fn broke(
         over(
             ctx,
             if timed_out {
-                AttemptResult::TimedOut
+                Outcome::TimedOut
             } else {
-                AttemptResult::Broken
+                Outcome::Broken
             },
         );
     }
@@ -100,11 +103,10 @@ pub(super) fn broke(
     error
 }
 
-fn over(ctx: &mut Ctx, result: AttemptResult) {
-    ctx.attempt_over(Instant::now());
-    if let Some(target) = &ctx.progress.target {
-        target.metrics.attempted(result);
-    }
+fn over(ctx: &mut Ctx, outcome: Outcome) {
+    let now = Instant::now();
+    ctx.report(outcome, now);
+    ctx.attempt_over(now);
 }
 
 /// Prepares the head of one attempt; `head` is a fresh copy of the client's.
@@ -128,10 +130,7 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         trusted: seen.trusted,
         secure: seen.secure,
         version: original.version,
-        target: progress
-            .target
-            .as_ref()
-            .map_or("", |target| &*target.address),
+        target: progress.target().map_or("", |target| &*target.address),
     };
     let Some(upstream) = arm_config(route, progress.arm) else {
         return Err(failed(failure::NO_TARGET));

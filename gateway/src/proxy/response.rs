@@ -15,7 +15,7 @@ use super::request::remaining;
 use super::{failure, lower, silence};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
-use crate::observe::metrics::AttemptResult;
+use crate::upstream::Outcome;
 
 /// Changes the head. Informational heads pass as they are; 101 is final.
 pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
@@ -33,15 +33,14 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
         session.set_ignore_info_resp(old_client);
         return Ok(());
     }
-    if let Some(target) = &ctx.progress.target {
-        target.metrics.attempted(AttemptResult::Answered);
-    }
+    let now = Instant::now();
+    ctx.report(Outcome::Answered(head.status), now);
     if is_stream(head) {
         // The timeout of a stream ends with its head.
         ctx.seen.deadline = None;
         listen::set_deadline(session, None);
     }
-    silence::begins(session, &ctx.seen, Instant::now());
+    silence::begins(session, &ctx.seen, now);
     if old_client {
         unchunk(session, head);
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::attempt::InFlight;
 use super::standing::Standing;
 use crate::observe::metrics::TargetMetrics;
 
@@ -15,6 +16,8 @@ pub struct Target {
     pub metrics: Arc<TargetMetrics>,
     /// Whether it may be picked.
     pub standing: Standing,
+    /// Attempts that are under way.
+    pub in_flight: InFlight,
     /// The second, since 1970, of the last warning about it.
     warned: AtomicU64,
 }
@@ -25,6 +28,7 @@ impl Target {
             address,
             metrics,
             standing: Standing::default(),
+            in_flight: InFlight::default(),
             warned: AtomicU64::new(0),
         }
     }

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::model::{Forwarded, HostPolicy};
+use crate::config::model::{Balance, Forwarded, HostPolicy};
 
 fn target(address: &str, weight: u32) -> TargetConfig {
     let host = match address.parse() {
@@ -40,13 +40,17 @@ fn upstream(targets: Vec<TargetConfig>) -> Upstream {
     Upstream::compile(&config(targets), &Metrics::default(), None)
 }
 
+fn any(upstream: &Upstream) -> Pick {
+    upstream.pick(&Wish::at(Instant::now())).unwrap()
+}
+
 #[test]
 fn picks_in_turn_by_weight() {
     let upstream = upstream(vec![target("127.0.0.1:1", 3), target("127.0.0.1:2", 1)]);
     let mut picked: BTreeMap<Arc<str>, u32> = BTreeMap::new();
     for _ in 0..400 {
         *picked
-            .entry(upstream.pick().unwrap().target.address.clone())
+            .entry(any(&upstream).attempt.target().address.clone())
             .or_default() += 1;
     }
     let counts: Vec<u32> = picked.into_values().collect();
@@ -56,7 +60,7 @@ fn picks_in_turn_by_weight() {
 #[test]
 fn an_unresolved_name_is_not_picked() {
     let upstream = upstream(vec![target("nowhere.invalid:80", 1)]);
-    assert!(upstream.pick().is_none());
+    assert!(upstream.pick(&Wish::at(Instant::now())).is_err());
     assert!(upstream.states()[0].addresses.is_empty());
 }
 
@@ -79,4 +83,57 @@ async fn looks_names_up() {
     upstream.resolve().await;
     let addresses = upstream.states().remove(0).addresses;
     assert!(addresses.iter().all(|address| address.ip().is_loopback()) && !addresses.is_empty());
+}
+
+#[test]
+fn another_target_each_time_as_long_as_there_is_another() {
+    for balance in [Balance::RoundRobin, Balance::Random] {
+        let mut config = config(vec![target("127.0.0.1:1", 9), target("127.0.0.1:2", 1)]);
+        config.balance = balance;
+        let upstream = Upstream::compile(&config, &Metrics::default(), None);
+        let mut tried = Vec::new();
+        for _ in 0..2 {
+            let wish = Wish {
+                tried: &tried,
+                ..Wish::at(Instant::now())
+            };
+            let pick = upstream.pick(&wish).unwrap();
+            let again = tried
+                .iter()
+                .any(|tried| Arc::ptr_eq(tried, pick.attempt.target()));
+            assert!(!again);
+            tried.push(pick.attempt.target().clone());
+        }
+        let wish = Wish {
+            tried: &tried,
+            ..Wish::at(Instant::now())
+        };
+        assert!(upstream.pick(&wish).is_ok(), "nobody else is left");
+    }
+}
+
+#[test]
+fn an_attempt_counts_until_it_is_over() {
+    let upstream = upstream(vec![target("127.0.0.1:1", 1)]);
+    let count = || upstream.targets[0].in_flight.count();
+    let mut first = any(&upstream).attempt;
+    let second = any(&upstream).attempt;
+    assert_eq!(count(), 2);
+    first.end();
+    first.end();
+    assert_eq!(count(), 1, "an end counts once");
+    drop(first);
+    drop(second);
+    assert_eq!(count(), 0);
+}
+
+#[test]
+fn a_reload_keeps_what_is_known_of_a_target() {
+    let metrics = Metrics::default();
+    let old = Upstream::compile(&config(vec![target("127.0.0.1:1", 1)]), &metrics, None);
+    let pick = any(&old);
+    let targets = vec![target("127.0.0.1:1", 2), target("127.0.0.1:2", 1)];
+    let new = Upstream::compile(&config(targets), &metrics, Some(&old));
+    assert!(Arc::ptr_eq(&new.targets[0], pick.attempt.target()));
+    assert_eq!(new.targets[0].in_flight.count(), 1);
 }
