@@ -22,11 +22,13 @@ pub mod client;
 pub mod config;
 pub mod gateway;
 pub mod ports;
+pub mod tls;
 pub mod wait;
 pub mod wire;
 
 pub use backend::{Backend, Ending, Gate, Recorded, Script};
-pub use client::{Client, H2Request, H2c, RawResult, Response, raw, raw_until};
+pub use client::{Client, H2Request, H2c, RawResult, Response, Shaken, Tls, raw, raw_until};
 pub use config::Config;
 pub use gateway::{Exit, Gateway, Reloads, cli, cli_in};
+pub use tls::{Authority, Identity};
 pub use wire::Headers;

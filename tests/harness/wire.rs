@@ -3,6 +3,7 @@
 //! Whatever RFC 9112 forbids is an error here, not an interpretation: a gateway that emits a bare LF, a
 //! folded header or two lengths fails the test that saw it.
 
+use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
@@ -54,9 +55,16 @@ pub(crate) enum Framing {
 /// A body and the trailers that followed it.
 pub(crate) type BodyAndTrailers = (Vec<u8>, Headers);
 
+/// What carries the bytes: a socket, or TLS over one.
+pub(crate) trait Pipe: Read + Write + Debug + Send {}
+
+impl<T: Read + Write + Debug + Send> Pipe for T {}
+
 /// A connection with what was read ahead.
 #[derive(Debug)]
 pub(crate) struct Wire {
+    pipe: Box<dyn Pipe>,
+    /// The socket beneath, for options and half-closes.
     pub(crate) stream: TcpStream,
     ahead: Vec<u8>,
 }
@@ -72,20 +80,28 @@ fn cut() -> io::Error {
 
 impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Self {
+        let pipe = stream.try_clone().expect("a second handle");
+        Self::over(pipe, stream)
+    }
+
+    /// Over something that uses this socket.
+    pub(crate) fn over(pipe: impl Pipe + 'static, stream: TcpStream) -> Self {
         Self {
+            pipe: Box::new(pipe),
             stream,
             ahead: Vec::new(),
         }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.pipe.write_all(bytes)?;
+        self.pipe.flush()
     }
 
     /// Reads once more; `false` at the end of the stream.
     pub(crate) fn fill(&mut self) -> io::Result<bool> {
         let mut chunk = [0; 16 << 10];
-        let count = self.stream.read(&mut chunk)?;
+        let count = self.pipe.read(&mut chunk)?;
         self.ahead.extend_from_slice(&chunk[..count]);
         Ok(count > 0)
     }

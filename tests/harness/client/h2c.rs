@@ -1,4 +1,4 @@
-//! HTTP/2 with prior knowledge, on a private runtime so that tests stay plain functions.
+//! HTTP/2 with prior knowledge or over TLS, on a private runtime so that tests stay plain functions.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::Response;
+use super::{Response, Tls};
 use crate::wait::DEADLINE;
 use crate::wire::Headers;
 
@@ -19,6 +19,7 @@ use crate::wire::Headers;
 pub struct H2c {
     runtime: Runtime,
     send: SendRequest<Bytes>,
+    scheme: &'static str,
     authority: String,
     connection: JoinHandle<Result<(), h2::Error>>,
 }
@@ -80,7 +81,33 @@ impl H2c {
         Self {
             runtime,
             send,
+            scheme: "http",
             authority: addr.to_string(),
+            connection,
+        }
+    }
+
+    /// Connects over TLS, which has to agree on `h2`.
+    pub fn connect_tls(addr: SocketAddr, tls: &Tls) -> Self {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (connector, name) = tls.clone().alpn(&["h2"]).connector();
+        let authority = format!("{}:{}", name.to_str(), addr.port());
+        let (send, connection) = runtime.block_on(within(DEADLINE, async {
+            let stream = TcpStream::connect(addr).await.expect("connected");
+            let stream = connector.connect(name, stream).await;
+            let stream = stream.expect("a TLS handshake");
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+            let (send, connection) = h2::client::handshake(stream).await.expect("a handshake");
+            (send, tokio::spawn(connection))
+        }));
+        Self {
+            runtime,
+            send,
+            scheme: "https",
+            authority,
             connection,
         }
     }
@@ -111,8 +138,9 @@ impl H2c {
     pub fn together(&mut self, requests: Vec<H2Request>) -> Vec<Result<Response, h2::Error>> {
         let mut tasks = JoinSet::new();
         for (index, request) in requests.into_iter().enumerate() {
-            let (send, authority) = (self.send.clone(), self.authority.clone());
-            let exchange = async move { (index, exchange(send, request, authority).await) };
+            let send = self.send.clone();
+            let base = (self.scheme, self.authority.clone());
+            let exchange = async move { (index, exchange(send, request, base).await) };
             tasks.spawn_on(exchange, self.runtime.handle());
         }
         let mut answers = self.runtime.block_on(within(DEADLINE, tasks.join_all()));
@@ -144,13 +172,13 @@ async fn within<T>(deadline: Duration, work: impl Future<Output = T>) -> T {
 async fn exchange(
     send: SendRequest<Bytes>,
     request: H2Request,
-    authority: String,
+    (scheme, authority): (&str, String),
 ) -> Result<Response, h2::Error> {
     let mut send = send.ready().await?;
     let authority = request.authority.unwrap_or(authority);
     let mut head = http::Request::builder()
         .method(request.method.as_str())
-        .uri(format!("http://{authority}{}", request.path));
+        .uri(format!("{scheme}://{authority}{}", request.path));
     for (name, value) in &request.headers {
         head = head.header(name, value);
     }

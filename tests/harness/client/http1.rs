@@ -4,15 +4,16 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::Response;
+use super::{Response, Shaken};
 use crate::wait::DEADLINE;
-use crate::wire::{Framing, Headers, Wire, declared, malformed};
+use crate::wire::{Framing, Headers, Pipe, Wire, declared, malformed};
 
 /// One connection; requests go out in the order of the calls.
 #[derive(Debug)]
 pub struct Client {
     wire: Wire,
     authority: String,
+    shaken: Option<Box<Shaken>>,
 }
 
 impl Client {
@@ -29,7 +30,26 @@ impl Client {
         Ok(Self {
             wire: Wire::new(stream),
             authority: addr.to_string(),
+            shaken: None,
         })
+    }
+
+    pub(super) fn over_tls(
+        pipe: impl Pipe + 'static,
+        socket: TcpStream,
+        authority: String,
+        shaken: Shaken,
+    ) -> Self {
+        Self {
+            wire: Wire::over(pipe, socket),
+            authority,
+            shaken: Some(Box::new(shaken)),
+        }
+    }
+
+    /// What the TLS handshake came to; panics on a plaintext connection.
+    pub fn shaken(&self) -> &Shaken {
+        self.shaken.as_ref().expect("a TLS connection")
     }
 
     /// How long a read may take from now on.
