@@ -21,7 +21,8 @@ use crate::config::env::ProcessEnv;
 use crate::config::model::AdminConfig;
 use crate::config::secret::SecretError;
 use crate::listen::{
-    BindError, ConnFacts, HeadRefusal, ListenerFacts, Listeners, Prepared, Reception, Workers,
+    BindError, ConnFacts, Endpoint, HeadRefusal, ListenerFacts, Listeners, Prepared, Reception,
+    TurnedAway, Workers,
 };
 use crate::observe::collect::Exposition;
 use crate::proxy::{Shared, reception_answer};
@@ -185,7 +186,7 @@ impl Reception for AdminFront {
 
     fn closed(&self, _conn: &ConnFacts) {}
 
-    fn turned_away(&self, _listener: &ListenerFacts) {}
+    fn turned_away(&self, _listener: &ListenerFacts, _client: Endpoint, _why: TurnedAway) {}
 }
 
 struct AdminApp(Arc<Control>);

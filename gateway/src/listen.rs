@@ -3,7 +3,7 @@
 //! ```text
 //! Workers ─ one thread, one runtime, one app each
 //!    │            Listeners ─ what is open; prepare and commit at reload
-//!    └── accept ◀─────┘
+//!    └── accept ◀─────┘   caps, PROXY protocol
 //!          └── http1: head → check → Conn → Pingora ─┐ next request
 //!                │     ▲──────────────────────────────┘
 //!                └── http2: by prior knowledge, Pingora's own loop
@@ -19,22 +19,26 @@ use pingora::apps::HttpServerApp;
 
 pub use self::facts::{ConnFacts, Endpoint, ListenerFacts, facts, head_began, set_deadline};
 pub use self::listeners::{BindError, Listeners, Prepared};
-pub use self::refusal::HeadRefusal;
+pub use self::refusal::{HeadRefusal, TurnedAway};
 pub use self::settings::{Address, H2Settings, HeadLimits, Settings};
 pub use self::workers::Workers;
 
 mod accept;
+mod caps;
 mod census;
 pub mod check;
 mod conn;
+mod crowd;
 mod facts;
 pub mod framing;
 mod gate;
 mod head;
 mod http1;
 mod http2;
+mod introduction;
 mod listeners;
 mod live;
+pub mod proxy_protocol;
 mod refusal;
 mod settings;
 mod socket;
@@ -61,6 +65,6 @@ pub trait Reception: Send + Sync + 'static {
     /// It is gone.
     fn closed(&self, conn: &ConnFacts);
 
-    /// A connection was closed unread because the listener or the server has as many as it may have.
-    fn turned_away(&self, listener: &ListenerFacts);
+    /// A connection was closed before anything of HTTP was read.
+    fn turned_away(&self, listener: &ListenerFacts, client: Endpoint, why: TurnedAway);
 }

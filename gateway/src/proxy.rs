@@ -15,6 +15,7 @@ mod request;
 pub mod request_id;
 mod response;
 mod silence;
+mod turned_away;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,8 @@ use crate::observe::metrics::Metrics;
 use crate::runtime::Live;
 use ctx::Ctx;
 
-pub use reception::{Front, TurnedAway, answer as reception_answer, refusal_of};
+pub use reception::{Front, answer as reception_answer, refusal_of};
+pub use turned_away::Departures;
 
 /// What all workers share.
 pub struct Shared {
@@ -42,7 +44,7 @@ pub struct Shared {
     /// One line a request.
     pub access_log: AccessLog,
     /// Connections closed unread.
-    pub turned_away: TurnedAway,
+    pub turned_away: Departures,
 }
 
 /// The gateway as one worker runs it.

@@ -13,7 +13,7 @@ use crate::config::render::Colour;
 use crate::listen::{Listeners, Workers};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
-use crate::proxy::{Front, Shared, TurnedAway};
+use crate::proxy::{Departures, Front, Shared};
 use crate::runtime::compile::compile;
 use crate::runtime::reload::{ReloadError, Reloader, Source};
 use crate::runtime::{Live, watch};
@@ -69,7 +69,7 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
         live: Live::new(Arc::new(snapshot)),
         access_log: AccessLog::start(count, metrics.clone())?,
         metrics,
-        turned_away: TurnedAway::default(),
+        turned_away: Departures::default(),
     });
     let for_workers = shared.clone();
     let workers = Workers::start("worker", count, move |number| {

@@ -153,7 +153,7 @@ fn a_full_listener_turns_away_until_somebody_leaves() {
     wait::until(DEADLINE, "a connection counted as refused", || {
         gateway.metric(
             "gateway_connections_refused_total",
-            &[r#"listener="public""#],
+            &[r#"listener="public""#, r#"reason="listener-full""#],
         ) == 1
     });
     assert_eq!(one.get("/still").status, 200);

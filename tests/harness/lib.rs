@@ -27,7 +27,10 @@ pub mod wait;
 pub mod wire;
 
 pub use backend::{Backend, Ending, Gate, Recorded, Script};
-pub use client::{Client, H2Request, H2c, RawResult, Response, Shaken, Tls, raw, raw_until};
+pub use client::{
+    Client, H2Request, H2c, RawResult, Response, Shaken, Tls, connect_from, raw, raw_until,
+    try_connect_from,
+};
 pub use config::Config;
 pub use gateway::{Exit, Gateway, Reloads, cli, cli_in};
 pub use tls::{Authority, Identity};

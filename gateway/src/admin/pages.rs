@@ -238,12 +238,18 @@ pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<S
         },
         Source {
             name: "gateway_connections_refused_total",
-            help: "Connections closed unread because there were too many.",
+            help: "Connections closed before anything of HTTP was read, by reason.",
             kind: MetricType::COUNTER,
             read: Box::new(move || {
                 let counts = of_refused.turned_away.read().into_iter();
                 counts
-                    .map(|(name, count)| (vec![("listener", name.to_string())], float(count)))
+                    .map(|(listener, reason, count)| {
+                        let labels = vec![
+                            ("listener", listener.to_string()),
+                            ("reason", reason.to_owned()),
+                        ];
+                        (labels, float(count))
+                    })
                     .collect()
             }),
         },

@@ -11,16 +11,26 @@ use pingora::server::ShutdownWatch;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Reception;
+use super::caps;
 use super::census::{Census, Ticket};
 use super::conn::{Conn, Io};
 use super::facts::{ConnFacts, Endpoint};
 use super::gate::Gate;
 use super::http1;
+use super::introduction;
 use super::live::Listener;
+use super::refusal::TurnedAway;
 use super::socket::Bound;
 
 /// How long to leave a full process alone; the waiting connections stay in the kernel's queue.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
+
+/// Both ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub(super) client: Endpoint,
+    pub(super) local: Endpoint,
+}
 
 /// A listener as one worker serves it.
 pub(super) struct Post<R> {
@@ -84,27 +94,45 @@ fn concerns_one_client(error: &io::Error) -> bool {
 }
 
 fn receive<R: Reception>(accepted: Accepted, post: &Arc<Post<R>>) {
+    let client = accepted.client();
+    match caps::admit(post, client) {
+        Ok(ticket) => drop(tokio::spawn(attend(accepted, Arc::clone(post), ticket))),
+        Err(why) => turn_away(post, client, why),
+    }
+}
+
+fn turn_away<R: Reception>(post: &Post<R>, client: Endpoint, why: TurnedAway) {
+    post.reception
+        .turned_away(&post.listener.live().facts, client, why);
+}
+
+/// One connection from its first byte to its last: who it is, then its requests.
+async fn attend<R: Reception>(accepted: Accepted, post: Arc<Post<R>>, mut ticket: Ticket) {
+    let (mut io, mut ends) = accepted.introduce();
+    if post.listener.live().settings.proxy_protocol {
+        let announced = introduction::hear(&mut io, &post, ends, &mut ticket);
+        match Box::pin(announced).await {
+            Ok(announced) => ends = announced,
+            Err(why) => return turn_away(&post, ends.client, why),
+        }
+    }
+    let conn = greet(io, ends, &post);
+    let _visit = Visit::begin(&post, conn.facts().clone(), ticket);
+    http1::serve(conn, Arc::clone(&post)).await;
+}
+
+/// A plain function: what it needs on the way must not become a part of the connection's future.
+fn greet<R: Reception>(io: Io, ends: Ends, post: &Post<R>) -> Box<Conn> {
     let live = post.listener.live();
-    let max = live.settings.connections_max;
-    let Some(ticket) = post.census.admit(&post.listener.connections, max) else {
-        return post.reception.turned_away(&live.facts);
-    };
-    let (io, client, local) = accepted.introduce();
     let (listener, gate) = (Arc::clone(&live.facts), Arc::clone(&post.gate));
     let facts = ConnFacts {
         listener,
-        client,
-        local,
+        client: ends.client,
+        local: ends.local,
         tls: false,
         gate,
     };
-    let conn = Box::new(Conn::new(io, facts, live.settings.write_timeout));
-    tokio::spawn(attend(conn, Arc::clone(post), ticket));
-}
-
-async fn attend<R: Reception>(conn: Box<Conn>, post: Arc<Post<R>>, ticket: Ticket) {
-    let _visit = Visit::begin(&post, conn.facts().clone(), ticket);
-    http1::serve(conn, Arc::clone(&post)).await;
+    Box::new(Conn::new(io, facts, live.settings.write_timeout))
 }
 
 /// Tells that a connection is gone, however its future ends.
@@ -152,17 +180,28 @@ impl Socket {
 }
 
 impl Accepted {
-    /// The connection, who it is, and whom it reached.
-    fn introduce(self) -> (Io, Endpoint, Endpoint) {
+    fn client(&self) -> Endpoint {
         match self {
-            Self::Tcp(stream, client) => {
+            Self::Tcp(_, client) => Endpoint::Ip(*client),
+            Self::Unix(_) => Endpoint::Unix,
+        }
+    }
+
+    /// The connection, who it is, and whom it reached.
+    fn introduce(self) -> (Io, Ends) {
+        let client = self.client();
+        match self {
+            Self::Tcp(stream, _) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "A client's socket keeps its delay");
                 }
                 let local = stream.local_addr().map_or(Endpoint::Unix, Endpoint::Ip);
-                (Io::Tcp(stream), Endpoint::Ip(client), local)
+                (Io::Tcp(stream), Ends { client, local })
             }
-            Self::Unix(stream) => (Io::Unix(stream), Endpoint::Unix, Endpoint::Unix),
+            Self::Unix(stream) => {
+                let local = Endpoint::Unix;
+                (Io::Unix(stream), Ends { client, local })
+            }
         }
     }
 }

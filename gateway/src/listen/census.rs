@@ -1,11 +1,15 @@
 //! How many connections are open, and how many may be.
 //!
-//! One count for the whole server and one for each listener; a `Ticket` is a connection's place in both.
+//! One count for the whole server and one for each listener; a `Ticket` is a connection's place in both and, where it has an
+//! address that counts, in its crowd.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
+
+use super::crowd::Place;
+use super::refusal::TurnedAway;
 
 /// The connections of the whole server.
 #[derive(Debug)]
@@ -38,19 +42,20 @@ impl Census {
         self: &Arc<Self>,
         listener: &Arc<AtomicUsize>,
         max: usize,
-    ) -> Option<Ticket> {
+    ) -> Result<Ticket, TurnedAway> {
         if self.open.fetch_add(1, Ordering::AcqRel) >= self.max.load(Ordering::Relaxed) {
             self.leave();
-            return None;
+            return Err(TurnedAway::ServerFull);
         }
         if listener.fetch_add(1, Ordering::AcqRel) >= max {
             listener.fetch_sub(1, Ordering::AcqRel);
             self.leave();
-            return None;
+            return Err(TurnedAway::ListenerFull);
         }
-        Some(Ticket {
+        Ok(Ticket {
             server: Arc::clone(self),
             listener: Arc::clone(listener),
+            place: None,
         })
     }
 
@@ -80,6 +85,14 @@ impl Census {
 pub(crate) struct Ticket {
     server: Arc<Census>,
     listener: Arc<AtomicUsize>,
+    place: Option<Place>,
+}
+
+impl Ticket {
+    /// Holds a place among the connections of one address too.
+    pub(crate) fn hold(&mut self, place: Place) {
+        self.place = Some(place);
+    }
 }
 
 impl Drop for Ticket {

@@ -1,19 +1,23 @@
 //! One open listener: its socket's identity, the settings in force, and the gates behind which its connections stand.
 
+use std::fmt;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::facts::ListenerFacts;
+use plugins::ip_filter::Ranges;
+
+use super::crowd::Crowd;
+use super::facts::{Endpoint, ListenerFacts};
 use super::gate::Gate;
 use super::settings::Settings;
 
 /// Settings in force, with the facts that connections show. Swapped as one at reload.
-#[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) settings: Settings,
     pub(crate) facts: Arc<ListenerFacts>,
+    trusted: Ranges,
 }
 
 impl Live {
@@ -23,7 +27,21 @@ impl Live {
             name: settings.name.as_str().into(),
             index,
         });
-        Arc::new(Self { settings, facts })
+        let trusted = Ranges::new(&settings.trusted_proxies);
+        Arc::new(Self {
+            settings,
+            facts,
+            trusted,
+        })
+    }
+
+    /// Whether this is a trusted proxy. The other end of a unix socket is, wherever somebody is: who may open it is a matter of
+    /// file permissions.
+    pub(crate) fn trusts(&self, peer: Endpoint) -> bool {
+        match peer {
+            Endpoint::Ip(address) => self.trusted.contains(address.ip()),
+            Endpoint::Unix => !self.settings.trusted_proxies.is_empty(),
+        }
     }
 }
 
@@ -33,6 +51,7 @@ pub(crate) struct Listener {
     live: ArcSwap<Live>,
     gates: Mutex<Vec<Arc<Gate>>>,
     pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) crowd: Arc<Crowd>,
 }
 
 impl Listener {
@@ -42,6 +61,7 @@ impl Listener {
             live,
             gates,
             connections: Arc::default(),
+            crowd: Arc::default(),
         })
     }
 
@@ -74,5 +94,11 @@ impl Listener {
         {
             gate.close();
         }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
     }
 }

@@ -1,4 +1,35 @@
-//! Why a request head is refused, and the status that says so.
+//! Why a connection is turned away, why a request head is refused, and the status that says so.
+
+/// Why a connection is closed before anything of HTTP is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TurnedAway {
+    /// The server has as many connections as it may have.
+    ServerFull,
+    /// The listener has.
+    ListenerFull,
+    /// The address has.
+    AddressFull,
+    /// The address opens connections faster than anybody needs them.
+    Flood,
+    /// Only trusted proxies may connect, and this is none.
+    Untrusted,
+    /// The PROXY protocol's header is missing, malformed or late.
+    ProxyHeader,
+}
+
+impl TurnedAway {
+    /// The word for logs and metrics.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::ServerFull => "server-full",
+            Self::ListenerFull => "listener-full",
+            Self::AddressFull => "address-full",
+            Self::Flood => "flood",
+            Self::Untrusted => "untrusted",
+            Self::ProxyHeader => "proxy-header",
+        }
+    }
+}
 
 /// What is wrong with a request head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,6 +8,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plugins::ip_filter::Network;
+
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -109,6 +111,12 @@ pub struct Settings {
     pub head: HeadLimits,
     /// Connections open at once on this listener. Default 20,000.
     pub connections_max: usize,
+    /// Connections open at once from one address (IPv6: one /64); trusted proxies are not counted. Default 1,000.
+    pub connections_per_ip_max: usize,
+    /// Peers that stand for their clients.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether trusted proxies, and nobody else, connect and begin with a PROXY header. Default false.
+    pub proxy_protocol: bool,
     /// Requests on one HTTP/1 connection, after which it is closed. Default 100,000.
     pub requests_max: u32,
     /// Limits of HTTP/2 connections.
@@ -128,6 +136,9 @@ impl Settings {
             idle_timeout: Duration::from_mins(1),
             head: HeadLimits::default(),
             connections_max: 20_000,
+            connections_per_ip_max: 1000,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             requests_max: 100_000,
             h2: H2Settings::default(),
         }

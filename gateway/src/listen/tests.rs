@@ -98,7 +98,7 @@ impl Reception for Desk {
         self.counts.closed.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn turned_away(&self, _: &ListenerFacts) {
+    fn turned_away(&self, _: &ListenerFacts, _: Endpoint, _: TurnedAway) {
         self.counts.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 }

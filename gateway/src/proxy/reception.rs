@@ -1,8 +1,6 @@
 //! What the accept path meets: one worker's proxy, and the answer to heads that were refused before any route was known.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -12,7 +10,7 @@ use pingora::server::configuration::ServerConf;
 use plugins::contract::flow::Refusal;
 
 use super::{Gateway, Shared, reply, request_id};
-use crate::listen::{ConnFacts, Endpoint, HeadRefusal, ListenerFacts, Reception};
+use crate::listen::{ConnFacts, Endpoint, HeadRefusal, ListenerFacts, Reception, TurnedAway};
 use crate::observe::access_log::line::Line;
 
 /// Idle upstream connections that one worker keeps.
@@ -66,8 +64,8 @@ impl Reception for Front {
 
     fn closed(&self, _conn: &ConnFacts) {}
 
-    fn turned_away(&self, listener: &ListenerFacts) {
-        self.shared.turned_away.count(&listener.name);
+    fn turned_away(&self, listener: &ListenerFacts, client: Endpoint, why: TurnedAway) {
+        self.shared.turned_away.count(&listener.name, client, why);
     }
 }
 
@@ -125,35 +123,6 @@ fn loggable(target: &[u8]) -> &[u8] {
         return path;
     }
     path.rsplit(|byte| *byte == b'@').next().unwrap_or_default()
-}
-
-/// Connections closed unread, by listener.
-#[derive(Default)]
-pub struct TurnedAway(std::sync::Mutex<BTreeMap<Arc<str>, AtomicU64>>);
-
-impl TurnedAway {
-    fn count(&self, listener: &Arc<str>) {
-        let mut counters = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        counters
-            .entry(listener.clone())
-            .or_default()
-            .fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Name and count of each listener that turned somebody away.
-    pub fn read(&self) -> Vec<(Arc<str>, u64)> {
-        let counters = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        counters
-            .iter()
-            .map(|(name, count)| (name.clone(), count.load(Ordering::Relaxed)))
-            .collect()
-    }
 }
 
 /// The answer to a refused head where nothing is logged or counted: on the admin listener.

@@ -18,6 +18,9 @@ pub fn of(config: &ListenerConfig) -> Settings {
             uri_max: config.uri_max,
         },
         connections_max: config.connections_max,
+        connections_per_ip_max: config.connections_per_ip_max,
+        trusted_proxies: config.trusted_proxies.clone(),
+        proxy_protocol: config.proxy_protocol,
         h2: H2Settings {
             streams_max: config.h2_streams_max,
             header_list_max: u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX),

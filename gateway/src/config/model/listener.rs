@@ -22,8 +22,12 @@ pub struct ListenerConfig {
     pub http2: bool,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether each connection begins with a PROXY header.
+    pub proxy_protocol: bool,
     /// Open connections.
     pub connections_max: usize,
+    /// Open connections of one address.
+    pub connections_per_ip_max: usize,
     /// From the first byte of a head to its last.
     pub header_timeout: Duration,
     /// Longest silence inside a body.

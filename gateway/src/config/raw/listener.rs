@@ -18,8 +18,13 @@ pub(in crate::config) struct RawListener {
     pub(in crate::config) http2: Option<At<bool>>,
     /// Peers whose forwarding headers are believed. Default: none.
     pub(in crate::config) trusted_proxies: Option<At<Vec<At<Network>>>>,
+    /// Whether each connection begins with a PROXY header (version 1 or 2) that says whose it is. Only `trusted-proxies` may
+    /// connect then. Default: `false`.
+    pub(in crate::config) proxy_protocol: Option<At<bool>>,
     /// Open connections. Default: `20000`.
     pub(in crate::config) connections_max: Option<At<u32>>,
+    /// Open connections of one address (IPv6: one /64); trusted proxies are not counted. Default: `1000`.
+    pub(in crate::config) connections_per_ip_max: Option<At<u32>>,
     /// From the first byte of a head to its last. Default: `"10s"`.
     pub(in crate::config) header_timeout: Option<At<Time>>,
     /// Longest silence inside a body. Default: `"30s"`.

@@ -52,6 +52,7 @@ pub(super) const SHUTDOWN_GRACE: Bound<Time> = millis("shutdown-grace", 30 * SEC
 pub(super) const SERVER_CONNECTIONS: Bound<u32> = count("connections-max", 100_000, 1, 10_000_000);
 
 pub(super) const LISTENER_CONNECTIONS: Bound<u32> = count("connections-max", 20_000, 1, 10_000_000);
+pub(super) const IP_CONNECTIONS: Bound<u32> = count("connections-per-ip-max", 1000, 1, 10_000_000);
 pub(super) const HEADER_TIMEOUT: Bound<Time> =
     millis("header-timeout", 10 * SECOND, 10, 10 * MINUTE);
 pub(super) const BODY_TIMEOUT: Bound<Time> = millis("body-timeout", 30 * SECOND, 10, HOUR);

@@ -53,6 +53,17 @@ fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>)
             )
             .help("name the networks of your proxies");
     }
+    if let Some(written) = raw.proxy_protocol.as_ref().filter(|one| ***one)
+        && networks.is_empty()
+    {
+        report
+            .error(
+                written.span(),
+                "listener.proxy-protocol",
+                "nobody may connect: `proxy-protocol` is for trusted proxies, and there are none",
+            )
+            .help("add `trusted-proxies` with the networks of your proxies");
+    }
     let h2 = raw.h2.map(At::into_inner).and_then(|h2| h2.streams_max);
     ListenerConfig {
         name: Arc::from(name),
@@ -60,6 +71,9 @@ fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>)
         address: raw.address.into_inner().0,
         http2: plain(raw.http2.as_ref()).unwrap_or(true),
         trusted_proxies: networks.into_iter().map(At::into_inner).collect(),
+        proxy_protocol: plain(raw.proxy_protocol.as_ref()).unwrap_or(false),
+        connections_per_ip_max: bounds::IP_CONNECTIONS
+            .count(raw.connections_per_ip_max.as_ref(), report),
         connections_max: bounds::LISTENER_CONNECTIONS.count(raw.connections_max.as_ref(), report),
         header_timeout: bounds::HEADER_TIMEOUT.duration(raw.header_timeout.as_ref(), report),
         body_timeout: bounds::BODY_TIMEOUT.duration(raw.body_timeout.as_ref(), report),

@@ -25,7 +25,7 @@ macro_rules! each {
 }
 
 impl Io {
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
