@@ -31,7 +31,8 @@ pub struct Ctx {
 
 /// What a request is, found once before any policy is asked.
 pub(super) struct Seen {
-    pub(super) started: Instant,
+    /// When its first byte arrived, or was seen first.
+    pub(super) started: Option<Instant>,
     pub(super) listener: Option<usize>,
     pub(super) route: Option<usize>,
     pub(super) client: Option<IpAddr>,
@@ -124,7 +125,7 @@ impl Progress {
 impl Seen {
     fn new() -> Self {
         Self {
-            started: Instant::now(),
+            started: None,
             listener: None,
             route: None,
             client: None,

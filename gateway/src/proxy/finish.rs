@@ -15,7 +15,7 @@ use crate::observe::access_log::line::Line;
 pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mut Ctx) {
     let now = Instant::now();
     ctx.attempt_over(now);
-    let total = now.saturating_duration_since(ctx.seen.started);
+    let total = now.saturating_duration_since(ctx.seen.started.unwrap_or(now));
     let hop = total.saturating_sub(ctx.progress.upstream_time);
     let status = status(session, ctx);
     match ctx.route() {

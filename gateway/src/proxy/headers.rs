@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use http::header::Entry;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::RequestHeader;
@@ -15,7 +16,7 @@ use super::{client_addr, lower};
 use crate::config::model::{Forwarded, HostPolicy, PathChange, UpstreamConfig};
 use crate::decide::REQUEST_ID;
 use crate::runtime::route::Route;
-use crate::text;
+use crate::text::AddressText;
 
 /// What one attempt knows of the connection it came by.
 pub struct Hop<'a> {
@@ -136,8 +137,8 @@ fn forwarded(
 
 fn x_forwarded(headers: &mut HeaderMap, hop: &Hop<'_>, client_host: Option<&HeaderValue>) {
     if let Some(peer) = hop.peer {
-        let chain = joined(headers, &client_addr::FOR, |list| text::address(list, peer));
-        headers.insert(&client_addr::FOR, chain);
+        let address = AddressText::of(peer);
+        append_to_list(headers, &client_addr::FOR, value(address.as_bytes()));
     }
     // What a trusted proxy says of the client's own connection stays; it has seen it and we have not.
     let proto = if hop.secure { "https" } else { "http" };
@@ -150,34 +151,33 @@ fn x_forwarded(headers: &mut HeaderMap, hop: &Hop<'_>, client_host: Option<&Head
 
 /// Adds our element (RFC 7239 section 4) to what trusted proxies wrote.
 fn rfc7239(headers: &mut HeaderMap, hop: &Hop<'_>, client_host: Option<&HeaderValue>) {
-    let chain = joined(headers, &header::FORWARDED, |list| {
-        list.extend_from_slice(b"for=");
-        match hop.peer {
-            Some(peer @ IpAddr::V4(_)) => text::address(list, peer),
-            // Colons need quotes, IPv6 needs brackets (section 6).
-            Some(peer @ IpAddr::V6(_)) => {
-                list.extend_from_slice(b"\"[");
-                text::address(list, peer);
-                list.extend_from_slice(b"]\"");
-            }
-            None => list.extend_from_slice(b"unknown"),
+    let mut element: Vec<u8> = Vec::with_capacity(96);
+    element.extend_from_slice(b"for=");
+    match hop.peer.map(|peer| (peer, AddressText::of(peer))) {
+        Some((IpAddr::V4(_), text)) => element.extend_from_slice(text.as_bytes()),
+        // Colons need quotes, IPv6 needs brackets (section 6).
+        Some((IpAddr::V6(_), text)) => {
+            element.extend_from_slice(b"\"[");
+            element.extend_from_slice(text.as_bytes());
+            element.extend_from_slice(b"]\"");
         }
-        if let Some(host) = client_host {
-            list.extend_from_slice(b";host=\"");
-            list.extend(
-                host.as_bytes()
-                    .iter()
-                    .filter(|byte| !matches!(byte, b'"' | b'\\')),
-            );
-            list.push(b'"');
-        }
-        list.extend_from_slice(if hop.secure {
-            b";proto=https"
-        } else {
-            b";proto=http"
-        });
+        None => element.extend_from_slice(b"unknown"),
+    }
+    if let Some(host) = client_host {
+        element.extend_from_slice(b";host=\"");
+        element.extend(
+            host.as_bytes()
+                .iter()
+                .filter(|byte| !matches!(byte, b'"' | b'\\')),
+        );
+        element.push(b'"');
+    }
+    element.extend_from_slice(if hop.secure {
+        b";proto=https"
+    } else {
+        b";proto=http"
     });
-    headers.insert(header::FORWARDED, chain);
+    append_to_list(headers, &header::FORWARDED, value(&element));
 }
 
 /// `Via: 1.1 gateway` behind what earlier hops wrote (RFC 9110 section 7.6.3).
@@ -187,27 +187,30 @@ fn via(headers: &mut HeaderMap, version: Version) {
         Version::HTTP_2 => "2 gateway",
         _ => "1.1 gateway",
     };
-    let value = if headers.contains_key(header::VIA) {
-        joined(headers, &header::VIA, |list| {
-            list.extend_from_slice(ours.as_bytes());
-        })
-    } else {
-        HeaderValue::from_static(ours)
-    };
-    headers.insert(header::VIA, value);
+    append_to_list(headers, &header::VIA, HeaderValue::from_static(ours));
 }
 
-/// All values of a field and one more, as one list.
-fn joined(headers: &HeaderMap, name: &HeaderName, last: impl FnOnce(&mut Vec<u8>)) -> HeaderValue {
-    let mut values: Vec<u8> = Vec::with_capacity(48);
-    for value in headers.get_all(name) {
-        values.extend_from_slice(value.as_bytes());
-        values.extend_from_slice(b", ");
+/// Puts an element behind what a field's values hold already; one value results.
+fn append_to_list(headers: &mut HeaderMap, name: &HeaderName, element: HeaderValue) {
+    match headers.try_entry(name) {
+        Ok(Entry::Vacant(place)) => drop(place.try_insert(element)),
+        Ok(Entry::Occupied(mut place)) => {
+            let mut list: Vec<u8> = Vec::with_capacity(64);
+            for value in &place {
+                list.extend_from_slice(value.as_bytes());
+                list.extend_from_slice(b", ");
+            }
+            list.extend_from_slice(element.as_bytes());
+            place.insert(value(&list));
+        }
+        // More fields than a map can hold; no listener lets so many in.
+        Err(_) => {}
     }
-    last(&mut values);
-    // Joined from values that were values; the fallback cannot be seen.
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(values))
-        .unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// A value made of what were values or addresses before; the fallback cannot be seen.
+fn value(bytes: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(bytes).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// The upstream receives the path that was matched, changed as the route says.

@@ -18,6 +18,8 @@ use crate::runtime::{Listener, Snapshot};
 
 /// Finds listener, client, id and route; drops what Pingora remembers of the case of names. An answer that is known already is kept for `request_filter`.
 pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
+    let started = listen::head_began(session).unwrap_or_else(Instant::now);
+    ctx.seen.started = Some(started);
     lower::request(session.req_header_mut());
     let Ctx {
         snapshot,
@@ -38,9 +40,6 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     };
     seen.secure = facts.tls;
     seen.peer = address(facts.client);
-    if let Some(began) = listen::head_began(session) {
-        seen.started = began;
-    }
     let head = session.req_header();
     seen.host = decide::host::of(&head.uri, &head.headers)
         .into_owned()
@@ -76,7 +75,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
             seen.route = Some(route);
         }
     }
-    ctx.seen.deadline = ctx.route().map(|route| ctx.seen.started + route.timeout);
+    ctx.seen.deadline = ctx.route().map(|route| started + route.timeout);
     listen::set_deadline(session, ctx.seen.deadline);
 }
 

@@ -100,25 +100,47 @@ fn unchunk(session: &mut Session, head: &mut ResponseHeader) {
     }
 }
 
-/// Pingora sets `Connection` itself; what an upstream says of its own connection must not reach the client.
+/// Pingora sets `Connection` itself; what an upstream says of its own connection must not reach the client. One look at the
+/// names: most answers have none of them but `Connection`.
 fn remove_hop_by_hop(fields: &mut HeaderMap) {
-    if fields.contains_key(header::CONNECTION) {
-        let nominated = fields
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let names = nominated
-            .flat_map(|list| list.split(','))
-            .filter_map(|name| name.trim().parse().ok());
-        let names: Vec<HeaderName> = names.filter(|name| !is_framing(name)).collect();
-        for name in names {
-            fields.remove(name);
+    let (mut nominates, mut others) = (false, false);
+    for name in fields.keys() {
+        match name.as_str() {
+            "connection" => nominates = true,
+            "keep-alive" | "proxy-connection" | "upgrade" => others = true,
+            _ => {}
         }
     }
-    fields.remove(&KEEP_ALIVE);
-    fields.remove(&PROXY_CONNECTION);
-    // An offer that the gateway could not keep: it forwards no other protocol than the client asked for.
-    fields.remove(header::UPGRADE);
+    if nominates {
+        remove_nominated(fields);
+    }
+    if others {
+        fields.remove(&KEEP_ALIVE);
+        fields.remove(&PROXY_CONNECTION);
+        // An offer that the gateway could not keep: it forwards no other protocol than the client asked for.
+        fields.remove(header::UPGRADE);
+    }
+}
+
+fn remove_nominated(fields: &mut HeaderMap) {
+    let nominated = fields
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let names = nominated
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .filter(|name| !names_nothing(name))
+        .filter_map(|name| name.parse().ok());
+    let names: Vec<HeaderName> = names.filter(|name| !is_framing(name)).collect();
+    for name in names {
+        fields.remove(name);
+    }
+}
+
+/// Nearly every `Connection` says one of these; `Keep-Alive` goes by its own name.
+fn names_nothing(option: &str) -> bool {
+    option.eq_ignore_ascii_case("close") || option.eq_ignore_ascii_case("keep-alive")
 }
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
