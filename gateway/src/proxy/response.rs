@@ -104,9 +104,9 @@ fn unchunk(session: &mut Session, head: &mut ResponseHeader) {
 /// names: most answers have none of them but `Connection`.
 fn remove_hop_by_hop(fields: &mut HeaderMap) {
     let (mut nominates, mut others) = (false, false);
-    for name in fields.keys() {
+    for (name, value) in &*fields {
         match name.as_str() {
-            "connection" => nominates = true,
+            "connection" => nominates |= !names_nothing(value.as_bytes()),
             "keep-alive" | "proxy-connection" | "upgrade" => others = true,
             _ => {}
         }
@@ -130,7 +130,6 @@ fn remove_nominated(fields: &mut HeaderMap) {
     let names = nominated
         .flat_map(|list| list.split(','))
         .map(str::trim)
-        .filter(|name| !names_nothing(name))
         .filter_map(|name| name.parse().ok());
     let names: Vec<HeaderName> = names.filter(|name| !is_framing(name)).collect();
     for name in names {
@@ -139,8 +138,8 @@ fn remove_nominated(fields: &mut HeaderMap) {
 }
 
 /// Nearly every `Connection` says one of these; `Keep-Alive` goes by its own name.
-fn names_nothing(option: &str) -> bool {
-    option.eq_ignore_ascii_case("close") || option.eq_ignore_ascii_case("keep-alive")
+fn names_nothing(options: &[u8]) -> bool {
+    options.eq_ignore_ascii_case(b"close") || options.eq_ignore_ascii_case(b"keep-alive")
 }
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
