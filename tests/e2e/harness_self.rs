@@ -1,5 +1,7 @@
 //! The harness itself keeps its promises, shown without a gateway: clients talk to backends directly.
 
+mod backends;
+
 use std::time::Duration;
 
 use harness::{Backend, Client, Ending, Gate, H2Request, H2c, Script, raw, raw_until, wait};

@@ -3,8 +3,10 @@
 //! It records every request it read and complains about none silently: what it could not read strictly is
 //! in `faults()`. Without a script it answers 200 with the request as JSON.
 
+mod h2;
 mod script;
 mod serve;
+mod tls;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
+pub use h2::{H2Backend, H2Call, H2Script, Handled};
 pub use script::{Ending, Gate, Script};
+pub use tls::{Handshake, TlsFront, TlsSetup, certificates};
 
 use crate::ports;
 use crate::wait::{self, DEADLINE};
@@ -211,6 +215,15 @@ impl Drop for Backend {
             eprintln!("--- {} could not read: {faults:#?}", self.shared.name);
         }
     }
+}
+
+/// What the asynchronous backends run on: a thread of their own.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 /// A test that panicked while it held the lock has failed already; others go on.

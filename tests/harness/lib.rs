@@ -26,7 +26,9 @@ pub mod tls;
 pub mod wait;
 pub mod wire;
 
-pub use backend::{Backend, Ending, Gate, Recorded, Script};
+pub use backend::{
+    Backend, Ending, Gate, H2Backend, H2Call, H2Script, Handshake, Recorded, Script, TlsFront,
+};
 pub use client::{
     Client, H2Request, H2c, RawResult, Response, Shaken, Tls, connect_from, raw, raw_until,
     try_connect_from,

@@ -43,7 +43,7 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    pub(super) fn pass(&self) {
+    pub(in crate::backend) fn pass(&self) {
         let (passes, changed) = &*self.0;
         let mut passes = passes.lock().unwrap_or_else(PoisonError::into_inner);
         passes.waiting += 1;
