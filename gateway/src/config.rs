@@ -12,9 +12,11 @@ use plugins::contract::report::{Report, Severity};
 
 mod dom;
 pub mod env;
+pub mod files;
 mod leaf;
 mod merge;
 pub mod model;
+pub mod pem;
 mod raw;
 mod read;
 pub mod render;
@@ -77,13 +79,14 @@ fn loaded(
     mut report: Report,
     env: &dyn Env,
 ) -> Result<Loaded, Box<Failure>> {
-    let mut hidden = Vec::new();
+    let (mut hidden, mut files) = (Vec::new(), files::Files::default());
     let config = if sources.files().is_empty() {
         None
     } else {
-        understood(&sources, &mut report, env, &mut hidden)
+        understood(&sources, &mut report, env, &mut hidden, &mut files)
     };
     sources.hide(hidden);
+    sources.add_named(files.digests());
     report.tidy();
     match config {
         Some(config) if !report.has_errors() => Ok(Loaded {
@@ -100,12 +103,13 @@ fn understood(
     report: &mut Report,
     env: &dyn Env,
     hidden: &mut Vec<plugins::contract::place::Span>,
+    files: &mut files::Files,
 ) -> Option<Config> {
     let mut root = merge::parse(sources, schema::is_map, report)?;
     let damage = shape::check(&mut root, sources, env, report);
     hidden.extend_from_slice(damage.hidden());
     let raw = raw::Raw::read(root, report);
-    validate::validate(raw, sources, &damage, report)
+    validate::validate(raw, sources, &damage, files, report)
 }
 
 /// How many complaints of a kind there are.

@@ -30,6 +30,7 @@ pub struct Upstream {
     /// What it was compiled from.
     pub config: UpstreamConfig,
     targets: Vec<Arc<Target>>,
+    mould: peer::Mould,
     ready: ArcSwap<Ready>,
     turn: AtomicUsize,
 }
@@ -68,6 +69,7 @@ impl Upstream {
         let upstream = Self {
             config: config.clone(),
             targets: config.targets.iter().map(target).collect(),
+            mould: peer::Mould::of(config),
             ready: ArcSwap::from_pointee(Ready {
                 all: Group::new(Vec::new()),
             }),
@@ -143,7 +145,7 @@ impl Upstream {
             }
             let peers = addresses
                 .iter()
-                .map(|address| peer::peer(*address, &self.config))
+                .map(|address| self.mould.peer(*address, &config.host))
                 .collect();
             endpoints.push(Endpoint {
                 target: target.clone(),

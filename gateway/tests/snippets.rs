@@ -119,7 +119,8 @@ fn used(table: &Table) -> BTreeSet<String> {
 
 /// A snippet with what it lacks.
 fn completed(snippet: &Snippet) -> String {
-    let mut text = snippet.text.clone();
+    // What a snippet names is relative to where the test runs.
+    let mut text = snippet.text.replace("file:tls/", "file:../conf/tls/");
     if snippet.fragment {
         let keys: Table = text.parse().unwrap_or_default();
         let mut route = "[route.example]\n".to_owned();

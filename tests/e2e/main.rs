@@ -35,4 +35,6 @@ mod rewriting;
 mod routing;
 mod shutdown;
 mod upgrades;
+mod upstream_h2;
+mod upstream_tls;
 mod versions;

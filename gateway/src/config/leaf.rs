@@ -20,6 +20,7 @@ pub(super) const FORMATS: &[Format] = &[
     ("listen-address", check::<ListenAddress>),
     ("host-port", check::<HostPort>),
     ("host-policy", check::<HostChoice>),
+    ("certificate-name", check::<CertificateName>),
     ("file-reference", check::<FileRef>),
     ("log-path", check::<LogPath>),
     ("secret-reference", check::<SecretRef>),
@@ -55,6 +56,10 @@ pub(super) struct HostPort {
 #[derive(Debug, Clone)]
 pub(super) struct HostChoice(pub(super) HostPolicy);
 
+/// A name that a certificate may have: of a host, or an IP address.
+#[derive(Debug, Clone)]
+pub(super) struct CertificateName(pub(super) String);
+
 /// `"file:PATH"`
 #[derive(Debug, Clone)]
 pub(super) struct FileRef(pub(super) PathBuf);
@@ -88,6 +93,11 @@ leaf!(
     HostChoice,
     "host-policy",
     "\"client\", \"target\" or a host name"
+);
+leaf!(
+    CertificateName,
+    "certificate-name",
+    "the name of a host: \"orders.internal\""
 );
 leaf!(
     FileRef,
@@ -251,6 +261,22 @@ impl FromStr for HostChoice {
             _ => Err(LeafError::new(format!("`{text}` is not a host"))
                 .help("write \"client\", \"target\" or a host name")),
         }
+    }
+}
+
+impl FromStr for CertificateName {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        if text.parse::<std::net::IpAddr>().is_ok() || is_host_name(text) {
+            let name = text.strip_suffix('.').unwrap_or(text);
+            return Ok(Self(name.to_ascii_lowercase()));
+        }
+        let error = LeafError::new(format!("no certificate can have the name `{text}`"));
+        Err(match text.rsplit_once(':') {
+            Some((name, port)) if is_port(port) => error.help(format!("write \"{name}\"")),
+            _ => error.help("write the name of a host, without port: \"orders.internal\""),
+        })
     }
 }
 

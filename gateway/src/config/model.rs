@@ -19,7 +19,8 @@ mod upstream;
 
 pub use listener::ListenerConfig;
 pub use upstream::{
-    Balance, Forwarded, HostPolicy, TargetConfig, TargetHost, UpstreamConfig, UpstreamId,
+    Authorities, Balance, ClientIdentity, Forwarded, HostPolicy, Protocol, TargetConfig,
+    TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
 };
 
 use super::secret::SecretRef;

@@ -19,6 +19,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 mod either;
 mod listener;
 mod route;
+mod switch;
 mod upstream;
 
 pub(super) use either::Either;
@@ -27,7 +28,10 @@ pub(super) use route::{
     RawCondition, RawConditions, RawDispatch, RawMatch, RawNames, RawRedirect, RawRespond,
     RawRoute, RawRouteUpstream, RawSplit, RawTrailingSlash,
 };
-pub(super) use upstream::{RawBalance, RawForwarded, RawTarget, RawUpstream};
+pub(super) use switch::Switch;
+pub(super) use upstream::{
+    RawBalance, RawForwarded, RawProtocol, RawTarget, RawUpstream, RawUpstreamTls,
+};
 
 use super::dom::Node;
 use super::leaf::{ListenAddress, LogPath};

@@ -2,16 +2,19 @@
 //!
 //! Every span in a `Config` and in a `Report` is a range of these positions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use plugins::contract::place::Span;
+
+use super::files::Digest;
 
 /// All files of a configuration in the order they were read.
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
     directories: BTreeSet<PathBuf>,
+    named: BTreeMap<PathBuf, Option<Digest>>,
     hidden: Vec<Span>,
 }
 
@@ -59,6 +62,11 @@ impl SourceMap {
         self.directories.insert(path);
     }
 
+    /// Remembers files that the configuration names, and what they held.
+    pub(super) fn add_named(&mut self, files: BTreeMap<PathBuf, Option<Digest>>) {
+        self.named.extend(files);
+    }
+
     /// Remembers places whose text may be a secret.
     pub(super) fn hide(&mut self, spans: Vec<Span>) {
         self.hidden.extend(spans);
@@ -77,6 +85,11 @@ impl SourceMap {
     /// Directories in which a new file would become part of the configuration.
     pub fn directories(&self) -> impl Iterator<Item = &Path> {
         self.directories.iter().map(PathBuf::as_path)
+    }
+
+    /// Files that the configuration names (certificates, keys) with the digest of what they held.
+    pub fn named(&self) -> &BTreeMap<PathBuf, Option<Digest>> {
+        &self.named
     }
 
     /// The file that holds a position.
@@ -112,7 +125,7 @@ impl SourceMap {
         file.text.get(file.local(span))
     }
 
-    /// A stable fingerprint of all names and texts, in hexadecimal (FNV-1a, 128 bits): it tells two
+    /// A stable fingerprint of all names and texts, and of the files they name, in hexadecimal (FNV-1a, 128 bits): it tells two
     /// configurations apart, and proves nothing.
     pub fn hash(&self) -> String {
         const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
@@ -121,7 +134,8 @@ impl SourceMap {
             .files
             .iter()
             .flat_map(|file| [file.name.as_bytes(), b"\0", file.text.as_bytes(), b"\0"])
-            .flatten();
+            .flatten()
+            .chain(self.named.values().flatten().flatten());
         let hash = bytes.fold(OFFSET, |hash, byte| {
             (hash ^ u128::from(*byte)).wrapping_mul(PRIME)
         });

@@ -1,9 +1,10 @@
 //! From the configuration as written to the configuration as meant: defaults filled in, names resolved, rules checked.
 //!
-//! Opens nothing and asks no clock. Reports every mistake; says nothing about what the shape check took away.
+//! Opens nothing but the files that hold certificates and keys, and asks the clock only for these. Reports every mistake; says nothing about what the shape check took away.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use plugins::contract::place::{At, Span};
 use plugins::contract::report::{Report, nearest};
@@ -23,16 +24,19 @@ mod route;
 mod upstream;
 mod values;
 
+use super::files::Files;
+use super::leaf::FileRef;
 use super::model::Config;
 use super::raw::Raw;
 use super::shape::Damage;
-use super::source::SourceMap;
+use super::source::{SourceFile, SourceMap};
 
 /// Validates everything; `None` if there was any error, here or before.
 pub(super) fn validate(
     raw: Raw,
     sources: &SourceMap,
     damage: &Damage,
+    files: &mut Files,
     report: &mut Report,
 ) -> Option<Config> {
     let names = Names {
@@ -42,6 +46,7 @@ pub(super) fn validate(
     let mut context = Context {
         sources,
         damage,
+        files,
         report,
     };
     let server = process::server(raw.server, &mut context);
@@ -79,6 +84,7 @@ pub(super) fn validate(
 struct Context<'a> {
     sources: &'a SourceMap,
     damage: &'a Damage,
+    files: &'a mut Files,
     report: &'a mut Report,
 }
 
@@ -138,6 +144,13 @@ impl Context<'_> {
             None if listed.len() < 9 => complaint.help(format!("there are {}", listed.join(", "))),
             None => complaint,
         };
+    }
+
+    /// The path that a reference means: relative to the file that names it.
+    fn path(&self, file: &At<FileRef>) -> PathBuf {
+        let source = self.sources.file(file.span().start);
+        let directory = source.map(SourceFile::directory).unwrap_or_default();
+        directory.join(&file.0)
     }
 
     /// The place of a part of a string.

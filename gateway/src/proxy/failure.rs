@@ -16,6 +16,8 @@ pub(super) const DEADLINE: ErrorType = ErrorType::Custom("deadline");
 pub(super) const NO_TARGET: ErrorType = ErrorType::Custom("no-target");
 /// The upstream has as many requests as `connections-max` lets it have.
 pub(super) const FULL: ErrorType = ErrorType::Custom("full");
+/// The target does not speak the protocol that the upstream is meant to speak.
+pub(super) const OTHER_PROTOCOL: ErrorType = ErrorType::Custom("other-protocol");
 /// A policy refused while the body was on its way; the answer waits in the context.
 pub(super) const REFUSED: ErrorType = ErrorType::Custom("refused");
 
@@ -55,6 +57,11 @@ static UNREACHABLE: Refusal = failure(
     "upstream.unreachable",
     "The upstream cannot be reached.",
 );
+static TLS: Refusal = failure(
+    502,
+    "upstream.tls",
+    "No secure connection to the upstream came about.",
+);
 static UPSTREAM_TIMEOUT: Refusal = failure(
     504,
     "upstream.timeout",
@@ -86,6 +93,7 @@ pub fn all() -> impl Iterator<Item = &'static Refusal> {
         &OVERLOADED,
         &CONNECT_TIMEOUT,
         &UNREACHABLE,
+        &TLS,
         &UPSTREAM_TIMEOUT,
         &BROKEN,
         &BAD_RESPONSE,
@@ -118,6 +126,8 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
         (ErrorSource::Downstream, Kind::ReadTimedout) => Some(&CLIENT_SLOW),
         (ErrorSource::Downstream, kind) if is_malformed(kind, error) => Some(&CLIENT_BAD),
         (ErrorSource::Downstream, _) => None,
+        (_, Kind::TLSHandshakeFailure | Kind::InvalidCert) => Some(&TLS),
+        (ErrorSource::Upstream, _) if is_tls(error) => Some(&TLS),
         (_, Kind::ConnectTimedout | Kind::TLSHandshakeTimedout) => Some(&CONNECT_TIMEOUT),
         (
             _,
@@ -126,8 +136,6 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
             | Kind::ConnectError
             | Kind::SocketError
             | Kind::BindError
-            | Kind::TLSHandshakeFailure
-            | Kind::InvalidCert
             | Kind::HandshakeError
             | Kind::ConnectProxyFailure,
         ) => Some(&UNREACHABLE),
@@ -137,6 +145,7 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
         (ErrorSource::Upstream, Kind::ConnectionClosed | Kind::ReadError | Kind::WriteError) => {
             Some(&BROKEN)
         }
+        (_, kind) if *kind == OTHER_PROTOCOL => Some(&BAD_RESPONSE),
         (ErrorSource::Upstream, _) => Some(&BAD_RESPONSE),
         (ErrorSource::Internal | ErrorSource::Unset, _) => Some(&INTERNAL),
     }
@@ -145,6 +154,24 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
 /// Whether our own connection ended a wait: for the request as a whole, or for an upstream that was silent.
 pub(super) fn is_over_time(error: &Error) -> bool {
     io_kind(error) == Some(std::io::ErrorKind::TimedOut)
+}
+
+/// Whether the other end's TLS refused us after the handshake was over for us, as it does over our certificate.
+fn is_tls(error: &Error) -> bool {
+    let Some(cause) = error.cause.as_deref() else {
+        return false;
+    };
+    if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+        let inner = error.get_ref();
+        return inner
+            .and_then(<dyn std::error::Error + Send + Sync>::downcast_ref::<rustls::Error>)
+            .is_some();
+    }
+    // The h2 crate keeps no more than the words.
+    cause
+        .downcast_ref::<h2::Error>()
+        .and_then(h2::Error::get_io)
+        .is_some_and(|error| error.to_string().contains("fatal alert"))
 }
 
 /// What the system, or our own connection in its place, said.
@@ -255,6 +282,11 @@ mod tests {
                 Upstream,
                 ErrorType::ConnectRefused,
                 Some("upstream.unreachable"),
+            ),
+            (
+                Upstream,
+                ErrorType::TLSHandshakeFailure,
+                Some("upstream.tls"),
             ),
             (
                 Upstream,

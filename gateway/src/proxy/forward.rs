@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use pingora::http::RequestHeader;
 use pingora::prelude::{Error, HttpPeer, Result, Session};
-use pingora::{ErrorSource, ErrorType};
+use pingora::{ErrorSource, ErrorType, RetryType};
 use plugins::contract::flow::Flow;
 use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::RequestBody;
@@ -12,8 +12,12 @@ use std::time::{Duration, Instant};
 use super::ctx::Ctx;
 use super::request::{Count, remaining};
 use super::{cookie, failure, headers, silence};
+use crate::config::model::Protocol;
 use crate::runtime::route::Route;
 use crate::upstream::{Outcome, Unavailable, Wish};
+
+/// So often a request is sent that targets refuse unread.
+const UNPROCESSED_MAX: u32 = 3;
 
 /// Chooses the target of the next attempt.
 pub(super) fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
@@ -64,7 +68,9 @@ pub(super) fn not_connected(ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> 
         _ => Outcome::ConnectFailed,
     };
     over(ctx, outcome);
-    error.set_retry(false);
+    // A pooled HTTP/2 connection that its target has given up: nothing was sent, and the next one is new.
+    let given_up = *error.etype() == ErrorType::H2Error;
+    error.set_retry(given_up && ctx.progress.attempts < UNPROCESSED_MAX);
     error
 }
 
@@ -93,14 +99,22 @@ pub(super) fn broke(
             },
         );
     }
-    let repeatable =
-        session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+    let safe = session.req_header().method.is_idempotent() || unprocessed(&error);
+    let again = !unprocessed(&error) || ctx.progress.attempts < UNPROCESSED_MAX;
+    let repeatable = safe && again && !session.as_ref().retry_buffer_truncated();
     if repeatable && ctx.progress.reply.is_none() && ctx.progress.status.is_none() {
         error.retry.decide_reuse(reused);
     } else {
         error.set_retry(false);
     }
     error
+}
+
+/// Whether the target has said that it did nothing with the request: `REFUSED_STREAM`, GOAWAY, `HTTP_1_1_REQUIRED`.
+/// Pingora has decided in these cases, and in no other of these kinds.
+fn unprocessed(error: &Error) -> bool {
+    matches!(error.retry, RetryType::Decided(true))
+        && matches!(error.etype(), ErrorType::H2Error | ErrorType::H2Downgrade)
 }
 
 fn over(ctx: &mut Ctx, outcome: Outcome) {
@@ -135,6 +149,11 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
     let Some(upstream) = arm_config(route, progress.arm) else {
         return Err(failed(failure::NO_TARGET));
     };
+    if upstream.protocol == Protocol::H2 && head.version != http::Version::HTTP_2 {
+        // Over TLS, Pingora falls back to HTTP/1.1 where the target knows no ALPN.
+        let reason = "the target did not agree on HTTP/2";
+        return Err(Error::explain(failure::OTHER_PROTOCOL, reason));
+    }
     if original.version == http::Version::HTTP_2 {
         cookie::join_crumbs(head)?;
     }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::reload::{Reloader, Trigger};
+use crate::config::files;
 
 /// Editors write in several steps; we look once they are quiet.
 const QUIET: Duration = Duration::from_millis(200);
@@ -66,7 +67,9 @@ impl Looks {
     fn of(snapshot: &super::Snapshot) -> Self {
         let sources = &snapshot.loaded.sources;
         let files = sources.files().iter().filter_map(|file| file.path());
-        Self(files.chain(sources.directories()).map(look).collect())
+        let named = sources.named().keys().map(PathBuf::as_path);
+        let all = files.chain(sources.directories()).chain(named);
+        Self(all.map(look).collect())
     }
 }
 
@@ -76,7 +79,9 @@ fn has_changed(snapshot: &super::Snapshot) -> bool {
         let now = file.path().map(std::fs::read_to_string);
         now.is_some_and(|now| now.ok().as_deref() != Some(file.text()))
     };
-    snapshot.loaded.sources.files().iter().any(differs)
+    let sources = &snapshot.loaded.sources;
+    let mut named = sources.named().iter();
+    sources.files().iter().any(differs) || named.any(|(path, held)| files::digest_of(path) != *held)
 }
 
 /// Modification time, length and inode: an editor changes one of them, a swapped link the last.
@@ -117,7 +122,8 @@ fn watch(
 fn directories(snapshot: &super::Snapshot) -> BTreeSet<PathBuf> {
     let sources = &snapshot.loaded.sources;
     let files = sources.files().iter().filter_map(|file| file.path());
-    let parents = files.flat_map(|file| {
+    let named = sources.named().keys().map(PathBuf::as_path);
+    let parents = files.chain(named).flat_map(|file| {
         [
             parent(file),
             file.canonicalize().ok().and_then(|file| parent(&file)),

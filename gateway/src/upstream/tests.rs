@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::model::{Balance, Forwarded, HostPolicy};
+use crate::config::model::{Balance, Forwarded, HostPolicy, Protocol};
 
 fn target(address: &str, weight: u32) -> TargetConfig {
     let host = match address.parse() {
@@ -26,6 +26,8 @@ fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
         span: 0..0,
         targets,
         balance: Balance::RoundRobin,
+        tls: None,
+        protocol: Protocol::Http1,
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(30),
         write_timeout: Duration::from_secs(30),

@@ -8,7 +8,7 @@ use super::{duration, route};
 use crate::config::Loaded;
 use crate::config::model::{
     AccessLogConfig, AccessLogPath, AdminConfig, Balance, Config, Forwarded, HostPolicy,
-    ListenerConfig, UpstreamConfig,
+    ListenerConfig, Protocol, UpstreamConfig, UpstreamTls,
 };
 use crate::config::source::SourceFile;
 use crate::routing::path::Tolerance;
@@ -83,6 +83,12 @@ pub(super) fn upstream_settings(config: &UpstreamConfig) -> Value {
             Balance::RoundRobin => "round-robin",
             Balance::Random => "random",
         },
+        "tls": config.tls.as_ref().map(tls),
+        "protocol": match config.protocol {
+            Protocol::Http1 => "http/1.1",
+            Protocol::H2 => "h2",
+            Protocol::Auto => "auto",
+        },
         "connect-timeout": duration(config.connect_timeout),
         "read-timeout": duration(config.read_timeout),
         "write-timeout": duration(config.write_timeout),
@@ -99,6 +105,18 @@ pub(super) fn upstream_settings(config: &UpstreamConfig) -> Value {
             Forwarded::Both => "both",
             Forwarded::None => "none",
         },
+    })
+}
+
+/// Where keys are, never what they are.
+fn tls(config: &UpstreamTls) -> Value {
+    let identity = config.identity.as_ref();
+    json!({
+        "server-name": config.server_name.as_deref(),
+        "ca": config.ca.as_ref().map(|ca| ca.path.display().to_string()),
+        "cert": identity.map(|identity| identity.cert_path.display().to_string()),
+        "key": identity.map(|identity| identity.key_path.display().to_string()),
+        "verify": config.verify,
     })
 }
 

@@ -1,11 +1,16 @@
 //! `[upstream.NAME]` as meant.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use plugins::contract::place::Span;
+use rustls_pki_types::CertificateDer;
+
+use crate::config::files::Digest;
+use crate::config::pem::Pair;
 
 /// Index of an upstream in [`Config::upstreams`](super::Config::upstreams).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +27,11 @@ pub struct UpstreamConfig {
     pub targets: Vec<TargetConfig>,
     /// How a target is picked.
     pub balance: Balance,
-    /// TCP connection.
+    /// TLS to the targets; `None`: plaintext.
+    pub tls: Option<UpstreamTls>,
+    /// Which version of HTTP targets speak.
+    pub protocol: Protocol,
+    /// The connection, TLS included.
     pub connect_timeout: Duration,
     /// Longest silence while reading.
     pub read_timeout: Duration,
@@ -63,6 +72,59 @@ pub enum TargetHost {
         /// The port.
         port: u16,
     },
+}
+
+/// TLS to the targets of an upstream, with what its files held when they were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpstreamTls {
+    /// The name that certificates must have; `None`: the target's own host.
+    pub server_name: Option<Arc<str>>,
+    /// Whether certificates are verified.
+    pub verify: bool,
+    /// Who is trusted; `None`: whom the system trusts.
+    pub ca: Option<Arc<Authorities>>,
+    /// What targets that ask for a certificate are shown.
+    pub identity: Option<Arc<ClientIdentity>>,
+}
+
+/// Certificates that others are verified by.
+#[derive(Debug, PartialEq)]
+pub struct Authorities {
+    /// Where they were read.
+    pub path: PathBuf,
+    /// They, at least one.
+    pub certificates: Vec<CertificateDer<'static>>,
+}
+
+/// A client's certificate and key.
+#[derive(Debug)]
+pub struct ClientIdentity {
+    /// Where the certificate was read.
+    pub cert_path: PathBuf,
+    /// Where the key was read.
+    pub key_path: PathBuf,
+    /// Both.
+    pub pair: Pair,
+    /// Of both files: another one is another identity.
+    pub digest: Digest,
+}
+
+impl PartialEq for ClientIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.cert_path, &self.key_path, self.digest)
+            == (&other.cert_path, &other.key_path, other.digest)
+    }
+}
+
+/// Which version of HTTP targets speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, on plaintext by prior knowledge.
+    H2,
+    /// Whichever TLS agrees on.
+    Auto,
 }
 
 /// How a target is picked.

@@ -6,7 +6,6 @@ use plugins::contract::place::{At, Span};
 use super::Context;
 use crate::config::model::{RespondBody, RespondConfig};
 use crate::config::raw::RawRespond;
-use crate::config::source::SourceFile;
 
 /// Fields that the gateway writes itself.
 const OWN: &[&str] = &[
@@ -67,14 +66,10 @@ fn body(raw: &At<RawRespond>, context: &mut Context<'_>) -> Option<RespondBody> 
     match (&raw.body, &raw.body_file) {
         (None, None) => Some(RespondBody::Empty),
         (Some(text), None) => Some(RespondBody::Text(String::clone(text))),
-        (None, Some(file)) => {
-            let source = context.sources.file(file.span().start);
-            let directory = source.map(SourceFile::directory).unwrap_or_default();
-            Some(RespondBody::File {
-                path: directory.join(&file.0),
-                span: file.span(),
-            })
-        }
+        (None, Some(file)) => Some(RespondBody::File {
+            path: context.path(file),
+            span: file.span(),
+        }),
         (Some(text), Some(file)) => {
             context
                 .report

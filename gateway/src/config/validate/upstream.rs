@@ -1,5 +1,7 @@
 //! `[upstream.NAME]`
 
+mod tls;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,6 +39,8 @@ fn upstream(name: &str, span: Span, raw: RawUpstream, context: &mut Context<'_>)
             )
             .help("name at least one: targets = [\"10.0.0.1:9000\"]");
     }
+    let tls = tls::tls(name, raw.tls, context);
+    let protocol = tls::protocol(raw.protocol.as_ref(), tls.is_some(), context.report);
     let report = &mut *context.report;
     UpstreamConfig {
         name: Arc::from(name),
@@ -46,6 +50,8 @@ fn upstream(name: &str, span: Span, raw: RawUpstream, context: &mut Context<'_>)
             None | Some(RawBalance::RoundRobin) => Balance::RoundRobin,
             Some(RawBalance::Random) => Balance::Random,
         },
+        tls,
+        protocol,
         connect_timeout: bounds::CONNECT_TIMEOUT.duration(raw.connect_timeout.as_ref(), report),
         read_timeout: bounds::READ_TIMEOUT.duration(raw.read_timeout.as_ref(), report),
         write_timeout: bounds::WRITE_TIMEOUT.duration(raw.write_timeout.as_ref(), report),
