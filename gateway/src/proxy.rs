@@ -1,5 +1,6 @@
 //! Pingora's hooks as a table of contents: each says which file does the work.
 
+mod affinity;
 pub mod client_addr;
 mod cookie;
 mod ctx;

@@ -2,23 +2,30 @@
 
 pub mod attempt;
 pub mod balance;
+mod clock;
 mod endpoint;
 pub mod peer;
 pub mod resolve;
-pub mod schedule;
 pub mod standing;
 pub mod target;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use plugins::contract::place::Span;
 
-use crate::config::model::{TargetConfig, TargetHost, UpstreamConfig};
+use crate::config::env::ProcessEnv;
+use crate::config::model::{Balance, StickyCookie, TargetConfig, TargetHost, UpstreamConfig};
+use crate::config::secret::{Secret, SecretError};
 use crate::observe::metrics::Metrics;
 
-use self::balance::Group;
+use self::attempt::{InFlight, Place};
+use self::balance::cookie::Tagger;
+use self::balance::{Group, Search};
 use self::endpoint::Endpoint;
 
 pub use self::attempt::{Attempt, Outcome, Pick};
@@ -33,11 +40,36 @@ pub struct Upstream {
     mould: peer::Mould,
     ready: ArcSwap<Ready>,
     turn: AtomicUsize,
+    /// All its requests, where they have to be counted together.
+    in_flight: Option<Arc<InFlight>>,
+    /// How sticky cookies name targets.
+    tagger: Option<Tagger>,
+}
+
+/// Why an upstream cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The key of its sticky cookie cannot be read.
+    #[error("the key of the sticky cookie: {0}")]
+    CookieKey(SecretError),
+}
+
+impl UpstreamError {
+    /// Where the configuration says what cannot be built.
+    pub fn span<'a>(&self, config: &'a UpstreamConfig) -> &'a Span {
+        let cookie = config.sticky_cookie.as_ref();
+        match self {
+            Self::CookieKey(_) => cookie.map_or(&config.span, |cookie| &cookie.span),
+        }
+    }
 }
 
 /// The targets whose addresses are known.
 struct Ready {
-    all: Group,
+    /// By rank: backups take over when nobody before them can.
+    ranks: [Group; 2],
+    /// Rank and index of a target by its tag.
+    tags: HashMap<u64, (usize, usize)>,
 }
 
 /// A target with its state, for the admin listener.
@@ -52,30 +84,46 @@ pub struct TargetState {
     pub good: bool,
     /// Attempts that are under way.
     pub in_flight: u32,
+    /// Share of requests at this moment: less than the weight while it starts slowly.
+    pub weight_now: f64,
+    /// How long its answers take, where balancing asks for it.
+    pub latency: Option<Duration>,
+    /// Whether it serves only when no other can.
+    pub backup: bool,
 }
 
 impl Upstream {
     /// Compiles an upstream. A target that the previous one had, too, is the same target: its standing and what is
     /// in flight stay known. Names keep the addresses they had until they are looked up again.
-    pub fn compile(config: &UpstreamConfig, metrics: &Metrics, previous: Option<&Self>) -> Self {
+    pub fn compile(
+        config: &UpstreamConfig,
+        metrics: &Metrics,
+        previous: Option<&Self>,
+    ) -> Result<Self, UpstreamError> {
+        let added = previous.map(|_| Instant::now());
         let target = |target: &TargetConfig| {
             previous
                 .and_then(|previous| previous.target(&target.address))
                 .unwrap_or_else(|| {
                     let metrics = metrics.target(&config.name, &target.address);
-                    Arc::new(Target::new(target.address.clone(), metrics))
+                    Arc::new(Target::new(target.address.clone(), metrics, added))
                 })
         };
+        let counted =
+            config.connections_max.is_some() || matches!(config.balance, Balance::Hash(_));
+        let in_flight = || {
+            let before = previous.and_then(|previous| previous.in_flight.clone());
+            before.unwrap_or_default()
+        };
+        let turn = previous.map_or(0, |previous| previous.turn.load(Ordering::Relaxed));
         let upstream = Self {
             config: config.clone(),
             targets: config.targets.iter().map(target).collect(),
             mould: peer::Mould::of(config),
-            ready: ArcSwap::from_pointee(Ready {
-                all: Group::new(Vec::new()),
-            }),
-            turn: AtomicUsize::new(
-                previous.map_or(0, |previous| previous.turn.load(Ordering::Relaxed)),
-            ),
+            ready: ArcSwap::from_pointee(Ready::new([Vec::new(), Vec::new()], &config.balance)),
+            turn: AtomicUsize::new(turn),
+            in_flight: counted.then(in_flight),
+            tagger: config.sticky_cookie.as_ref().map(tagger).transpose()?,
         };
         let known = previous.map(|previous| previous.ready.load_full());
         upstream.set_addresses(|target| match &target.host {
@@ -85,7 +133,7 @@ impl Upstream {
                 .map(|known| known.addresses_of(&target.address))
                 .unwrap_or_default(),
         });
-        upstream
+        Ok(upstream)
     }
 
     fn target(&self, address: &str) -> Option<Arc<Target>> {
@@ -96,40 +144,103 @@ impl Upstream {
     /// The target for the next attempt.
     pub fn pick(&self, wish: &Wish<'_>) -> Result<Pick, Unavailable> {
         let ready = self.ready.load();
-        let endpoint = self.choose(&ready, wish).ok_or(Unavailable::NoTarget)?;
+        let (endpoint, attempt) = self.begin(&ready, wish)?;
         let peer = endpoint.peer().ok_or(Unavailable::NoTarget)?;
         Ok(Pick {
             peer: Box::new(peer.clone()),
-            attempt: Attempt::begin(endpoint.target.clone()),
+            attempt,
         })
     }
 
+    /// The same without Pingora's peer, for who connects in another way, or only measures.
+    pub fn attempt(&self, wish: &Wish<'_>) -> Result<Attempt, Unavailable> {
+        let ready = self.ready.load();
+        self.begin(&ready, wish).map(|(_, attempt)| attempt)
+    }
+
+    fn begin<'a>(
+        &self,
+        ready: &'a Ready,
+        wish: &Wish<'_>,
+    ) -> Result<(&'a Endpoint, Attempt), Unavailable> {
+        let place = match &self.in_flight {
+            Some(all) => {
+                let most = self.config.connections_max.unwrap_or(u32::MAX);
+                Some(Place::take(all, most).ok_or(Unavailable::Full)?)
+            }
+            None => None,
+        };
+        let endpoint = self.choose(ready, wish).ok_or(Unavailable::NoTarget)?;
+        let measured = matches!(self.config.balance, Balance::Ewma).then_some(wish.now);
+        let new_tag = endpoint.tag.filter(|tag| wish.sticky != Some(*tag));
+        let attempt = Attempt::begin(endpoint.target.clone(), place, measured, new_tag);
+        Ok((endpoint, attempt))
+    }
+
     fn choose<'a>(&self, ready: &'a Ready, wish: &Wish<'_>) -> Option<&'a Endpoint> {
-        let good = |endpoint: &Endpoint| endpoint.target.standing.is_good();
-        let fresh = |endpoint: &Endpoint| {
-            let tried = |tried: &Arc<Target>| Arc::ptr_eq(tried, &endpoint.target);
-            good(endpoint) && !wish.tried.iter().any(tried)
+        let threshold = self.config.panic_threshold;
+        let search = Search {
+            wish,
+            turn: &self.turn,
+            slow_start: self.config.slow_start,
+            in_flight: self.in_flight.as_ref().map_or(0, |all| all.count()),
+            fresh: !wish.tried.is_empty(),
+            good: true,
         };
-        let choose = |acceptable: &dyn Fn(&Endpoint) -> bool| {
-            ready
-                .all
-                .choose(self.config.balance, &self.turn, acceptable)
+        if let Some(known) = ready.by_cookie(&search) {
+            return Some(known);
+        }
+        let first = ready.choose(&search, threshold);
+        let again = Search {
+            fresh: false,
+            ..search
         };
-        choose(&fresh).or_else(|| {
-            let again = !wish.tried.is_empty();
-            again.then(|| choose(&good)).flatten()
-        })
+        // Nobody else is left: whoever was tried may do better now.
+        let second = || {
+            search
+                .fresh
+                .then(|| ready.choose(&again, threshold))
+                .flatten()
+        };
+        // Nobody is in good standing: that is fewer than any threshold.
+        let anybody = |search| {
+            let any = Search {
+                good: false,
+                ..search
+            };
+            (threshold > 0.0).then(|| ready.choose(&any, 0.0)).flatten()
+        };
+        first
+            .or_else(second)
+            .or_else(|| anybody(search))
+            .or_else(|| anybody(again))
+    }
+
+    /// How many attempts are under way at each target.
+    pub fn in_flight(&self) -> impl Iterator<Item = (&Target, u32)> {
+        let count = |target: &Target| target.in_flight.count();
+        self.targets
+            .iter()
+            .map(move |target| (&**target, count(target)))
     }
 
     /// Every target with its state.
     pub fn states(&self) -> Vec<TargetState> {
         let ready = self.ready.load();
+        let now = Instant::now();
+        let grown = |target: &Target| {
+            let slow_start = self.config.slow_start;
+            slow_start.map_or(1.0, |slow_start| target.grown(slow_start, now))
+        };
         let state = |(config, target): (&TargetConfig, &Arc<Target>)| TargetState {
             address: config.address.clone(),
             weight: config.weight,
             addresses: ready.addresses_of(&config.address),
             good: target.standing.is_good(),
             in_flight: target.in_flight.count(),
+            weight_now: f64::from(config.weight) * grown(target),
+            latency: target.latency.time(clock::millis(now)),
+            backup: config.backup,
         };
         let configs = self.config.targets.iter();
         configs.zip(&self.targets).map(state).collect()
@@ -137,7 +248,7 @@ impl Upstream {
 
     /// Sets what every target's address is now.
     fn set_addresses(&self, addresses: impl Fn(&TargetConfig) -> Vec<SocketAddr>) {
-        let mut endpoints = Vec::new();
+        let mut ranks = [Vec::new(), Vec::new()];
         for (config, target) in self.config.targets.iter().zip(&self.targets) {
             let addresses = addresses(config);
             if addresses.is_empty() {
@@ -147,27 +258,59 @@ impl Upstream {
                 .iter()
                 .map(|address| self.mould.peer(*address, &config.host))
                 .collect();
-            endpoints.push(Endpoint {
+            let tag = |tagger: &Tagger| tagger.tag(&self.config.name, &config.address);
+            let [primaries, backups] = &mut ranks;
+            let rank = if config.backup { backups } else { primaries };
+            rank.push(Endpoint {
                 target: target.clone(),
                 weight: config.weight,
+                tag: self.tagger.as_ref().map(tag),
                 addresses,
                 peers,
                 turn: AtomicUsize::new(0),
             });
         }
-        self.ready.store(Arc::new(Ready {
-            all: Group::new(endpoints),
-        }));
+        let ready = Ready::new(ranks, &self.config.balance);
+        self.ready.store(Arc::new(ready));
     }
 }
 
+fn tagger(cookie: &StickyCookie) -> Result<Tagger, UpstreamError> {
+    let secret = cookie.key.as_ref().map(|key| key.resolve(&ProcessEnv));
+    let secret = secret.transpose().map_err(UpstreamError::CookieKey)?;
+    Ok(Tagger::new(secret.as_ref().map(Secret::expose)))
+}
+
 impl Ready {
+    fn new(ranks: [Vec<Endpoint>; 2], balance: &Balance) -> Self {
+        let mut tags = HashMap::new();
+        for (rank, endpoints) in ranks.iter().enumerate() {
+            let tagged = endpoints.iter().enumerate();
+            tags.extend(tagged.filter_map(|(index, one)| Some((one.tag?, (rank, index)))));
+        }
+        Self {
+            ranks: ranks.map(|endpoints| Group::new(endpoints, balance)),
+            tags,
+        }
+    }
+
+    /// The target that the client's cookie names, if it may be picked.
+    fn by_cookie(&self, search: &Search<'_>) -> Option<&Endpoint> {
+        let (rank, index) = self.tags.get(&search.wish.sticky?)?;
+        let known = self.ranks.get(*rank)?.endpoints.get(*index)?;
+        search.accepts(known).then_some(known)
+    }
+
+    fn choose(&self, search: &Search<'_>, panic_threshold: f64) -> Option<&Endpoint> {
+        self.ranks.iter().find_map(|rank| {
+            let good = search.good && !rank.panics(panic_threshold, search.wish.now);
+            rank.choose(&Search { good, ..*search })
+        })
+    }
+
     fn addresses_of(&self, address: &str) -> Vec<SocketAddr> {
-        let endpoint = self
-            .all
-            .endpoints
-            .iter()
-            .find(|endpoint| &*endpoint.target.address == address);
+        let mut endpoints = self.ranks.iter().flat_map(|rank| &rank.endpoints);
+        let endpoint = endpoints.find(|endpoint| &*endpoint.target.address == address);
         endpoint
             .map(|endpoint| endpoint.addresses.clone())
             .unwrap_or_default()

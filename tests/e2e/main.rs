@@ -11,6 +11,7 @@
 mod access_log;
 mod actions;
 mod admin;
+mod balancing;
 mod bodies;
 mod check;
 mod connections;

@@ -221,9 +221,12 @@ fn target(state: &TargetState) -> Value {
     json!({
         "address": &*state.address,
         "weight": state.weight,
+        "weight-now": state.weight_now,
+        "backup": state.backup,
         "addresses": state.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "healthy": state.good && !state.addresses.is_empty(),
         "in-flight": state.in_flight,
+        "latency-ms": state.latency.map(|time| time.as_secs_f64() * 1_000.0),
     })
 }
 

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::access::NoAccess;
 use super::{Control, describe};
 use crate::listen::{self, Listeners};
-use crate::observe::collect::Source;
+use crate::observe::collect::{Sample, Source};
 use crate::proxy::Shared;
 use crate::runtime::reload::{ReloadError, Trigger};
+use crate::upstream::{Target, Upstream};
 
 /// Answers a request of an operator.
 pub(super) async fn answer(
@@ -224,7 +225,21 @@ fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Vec<u8
 /// Gauges that are read when somebody looks.
 pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<Source> {
     let (of_connections, of_refused) = (listeners.clone(), shared.clone());
+    let of_targets = shared.clone();
     vec![
+        Source {
+            name: "gateway_upstream_in_flight",
+            help: "Attempts that are under way by target.",
+            kind: MetricType::GAUGE,
+            read: Box::new(move || {
+                let snapshot = of_targets.live.snapshot();
+                snapshot
+                    .upstreams
+                    .iter()
+                    .flat_map(|one| in_flight(one))
+                    .collect()
+            }),
+        },
         Source {
             name: "gateway_connections",
             help: "Open client connections by listener.",
@@ -260,6 +275,17 @@ pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<S
             read: Box::new(|| vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)]),
         },
     ]
+}
+
+fn in_flight(upstream: &Upstream) -> Vec<Sample> {
+    let labelled = |(target, count): (&Target, u32)| {
+        let labels = vec![
+            ("upstream", upstream.config.name.to_string()),
+            ("target", target.address.to_string()),
+        ];
+        (labels, f64::from(count))
+    };
+    upstream.in_flight().map(labelled).collect()
 }
 
 #[expect(

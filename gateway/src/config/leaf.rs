@@ -21,6 +21,7 @@ pub(super) const FORMATS: &[Format] = &[
     ("host-port", check::<HostPort>),
     ("host-policy", check::<HostChoice>),
     ("certificate-name", check::<CertificateName>),
+    ("cookie-name", check::<CookieName>),
     ("file-reference", check::<FileRef>),
     ("log-path", check::<LogPath>),
     ("secret-reference", check::<SecretRef>),
@@ -59,6 +60,9 @@ pub(super) struct HostChoice(pub(super) HostPolicy);
 /// A name that a certificate may have: of a host, or an IP address.
 #[derive(Debug, Clone)]
 pub(super) struct CertificateName(pub(super) String);
+/// The name of a cookie that the gateway sets.
+#[derive(Debug, Clone)]
+pub(super) struct CookieName(pub(super) String);
 
 /// `"file:PATH"`
 #[derive(Debug, Clone)]
@@ -94,6 +98,7 @@ leaf!(
     "host-policy",
     "\"client\", \"target\" or a host name"
 );
+leaf!(CookieName, "cookie-name", "the name of a cookie: \"lb\"");
 leaf!(
     CertificateName,
     "certificate-name",
@@ -109,6 +114,21 @@ leaf!(
     "log-path",
     "\"stdout\", \"off\" or the path of a file"
 );
+
+impl FromStr for CookieName {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        // A token (RFC 6265 section 4.1.1), as a method is.
+        match http::Method::from_bytes(text.as_bytes()) {
+            Ok(_token) => Ok(Self(text.to_owned())),
+            Err(_) => Err(
+                LeafError::new(format!("`{text}` cannot be the name of a cookie"))
+                    .help("write letters, digits, `-` and `_`"),
+            ),
+        }
+    }
+}
 
 impl FromStr for MatchLine {
     type Err = LeafError;

@@ -19,8 +19,8 @@ mod upstream;
 
 pub use listener::ListenerConfig;
 pub use upstream::{
-    Authorities, Balance, ClientIdentity, Forwarded, HostPolicy, Protocol, TargetConfig,
-    TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
+    Authorities, Balance, ClientIdentity, Forwarded, HostPolicy, Protocol, StickyCookie,
+    TargetConfig, TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
 };
 
 use super::secret::SecretRef;

@@ -30,7 +30,7 @@ pub(super) use route::{
 };
 pub(super) use switch::Switch;
 pub(super) use upstream::{
-    RawBalance, RawForwarded, RawProtocol, RawTarget, RawUpstream, RawUpstreamTls,
+    RawBalance, RawForwarded, RawProtocol, RawStickyCookie, RawTarget, RawUpstream, RawUpstreamTls,
 };
 
 use super::dom::Node;

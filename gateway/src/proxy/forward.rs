@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::ctx::Ctx;
 use super::request::{Count, remaining};
-use super::{cookie, failure, headers, silence};
+use super::{affinity, cookie, failure, headers, silence};
 use crate::config::model::Protocol;
 use crate::runtime::route::Route;
-use crate::upstream::{Outcome, Unavailable, Wish};
+use crate::upstream::{Outcome, Unavailable};
 
 /// So often a request is sent that targets refuse unread.
 const UNPROCESSED_MAX: u32 = 3;
@@ -26,7 +26,7 @@ pub(super) fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
     let arm = ctx.arm().ok_or_else(|| failed(failure::NO_TARGET))?;
     let mut pick = arm
         .upstream
-        .pick(&Wish::at(now))
+        .pick(&affinity::wish(session, ctx, now))
         .map_err(|unavailable| match unavailable {
             Unavailable::NoTarget => failed(failure::NO_TARGET),
             Unavailable::Full => failed(failure::FULL),

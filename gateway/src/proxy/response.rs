@@ -12,7 +12,7 @@ use plugins::contract::view::ResponseView;
 
 use super::ctx::Ctx;
 use super::request::remaining;
-use super::{failure, lower, silence};
+use super::{affinity, failure, lower, silence};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
 use crate::upstream::Outcome;
@@ -44,6 +44,7 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     if old_client {
         unchunk(session, head);
     }
+    affinity::set_cookie(head, ctx)?;
     finish_head(session, head, ctx, false);
     Ok(())
 }

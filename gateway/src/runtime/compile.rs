@@ -21,7 +21,7 @@ use crate::config::model::{
 };
 use crate::observe::metrics::Metrics;
 use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, UpstreamError};
 
 /// Largest file that `body-file` may name.
 const BODY_FILE_MAX: u64 = 16 << 20;
@@ -57,6 +57,16 @@ pub enum CompileError {
         /// Why.
         error: PluginError,
     },
+    /// An upstream cannot be built.
+    #[error("upstream `{upstream}`: {error}")]
+    Upstream {
+        /// Which.
+        upstream: Arc<str>,
+        /// The place that is to blame.
+        span: Span,
+        /// Why.
+        error: UpstreamError,
+    },
     /// Routes exclude each other; validation finds these first.
     #[error("{0}")]
     Routes(Conflict),
@@ -68,7 +78,8 @@ impl CompileError {
         match self {
             Self::File { span, .. }
             | Self::FileTooLarge { span, .. }
-            | Self::Plugin { span, .. } => Some(span),
+            | Self::Plugin { span, .. }
+            | Self::Upstream { span, .. } => Some(span),
             Self::Routes(_) => None,
         }
     }
@@ -86,11 +97,11 @@ pub fn compile(
         .flat_map(|old| &old.upstreams)
         .map(|old| (&*old.config.name, old))
         .collect();
-    let upstreams: Vec<_> = config
+    let upstreams = config
         .upstreams
         .iter()
         .map(|new| upstream(new, metrics, before.get(&*new.name).copied()))
-        .collect();
+        .collect::<Result<Vec<_>, _>>()?;
     let old_routes: HashMap<&str, &Route> = previous
         .iter()
         .flat_map(|old| &old.routes)
@@ -121,15 +132,20 @@ fn upstream(
     config: &crate::config::model::UpstreamConfig,
     metrics: &Metrics,
     previous: Option<&Arc<Upstream>>,
-) -> Arc<Upstream> {
+) -> Result<Arc<Upstream>, CompileError> {
     match previous {
         // The table is the same, wherever it stands in the file: turn and addresses go on as they are.
-        Some(previous) if same_but_places(&previous.config, config) => previous.clone(),
-        _ => Arc::new(Upstream::compile(
-            config,
-            metrics,
-            previous.map(Arc::as_ref),
-        )),
+        Some(previous) if same_but_places(&previous.config, config) => Ok(previous.clone()),
+        _ => {
+            let upstream = Upstream::compile(config, metrics, previous.map(Arc::as_ref));
+            upstream
+                .map(Arc::new)
+                .map_err(|error| CompileError::Upstream {
+                    upstream: config.name.clone(),
+                    span: error.span(config).clone(),
+                    error,
+                })
+        }
     }
 }
 
@@ -139,6 +155,9 @@ fn same_but_places(
 ) -> bool {
     let mut old = old.clone();
     old.span = new.span.clone();
+    if let (Some(old), Some(new)) = (&mut old.sticky_cookie, &new.sticky_cookie) {
+        old.span = new.span.clone();
+    }
     for (old, new) in old.targets.iter_mut().zip(&new.targets) {
         old.span = new.span.clone();
     }

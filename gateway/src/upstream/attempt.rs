@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use pingora::upstreams::peer::HttpPeer;
 
-use super::Target;
+use super::balance::cookie;
+use super::{Target, clock};
 use crate::observe::metrics::AttemptResult;
 
 /// Where an attempt goes.
@@ -37,18 +38,38 @@ pub enum Outcome {
 pub struct Attempt {
     target: Arc<Target>,
     running: bool,
+    /// Its place among all requests of the upstream, where these are counted.
+    place: Option<Place>,
+    /// When it was picked, where balancing wants to know how long it takes.
+    measured: Option<Instant>,
+    /// What the client's sticky cookie should say and does not.
+    new_tag: Option<u64>,
 }
 
 /// A number of things that are there now.
 #[derive(Debug, Default)]
 pub struct InFlight(AtomicU32);
 
+/// One of a number of things, until it is dropped.
+pub(super) struct Place(Arc<InFlight>);
+
+/// What an answer counts at least that never came.
+const PENALTY: Duration = Duration::from_secs(1);
+
 impl Attempt {
-    pub(super) fn begin(target: Arc<Target>) -> Self {
+    pub(super) fn begin(
+        target: Arc<Target>,
+        place: Option<Place>,
+        measured: Option<Instant>,
+        new_tag: Option<u64>,
+    ) -> Self {
         target.in_flight.enter();
         Self {
             target,
             running: true,
+            place,
+            measured,
+            new_tag,
         }
     }
 
@@ -59,14 +80,31 @@ impl Attempt {
 
     /// Says how it ended and how long that took since the pick: metrics, balancing and health hear it here. Not
     /// called when the client ended it, which says nothing of the target.
-    pub fn report(&self, outcome: Outcome, _elapsed: Duration) {
+    pub fn report(&self, outcome: Outcome, elapsed: Duration) {
         self.target.metrics.attempted(outcome.result());
+        if let Some(picked) = self.measured {
+            let took = match outcome {
+                Outcome::Answered(_) => elapsed,
+                // Whoever fails at once must not look quick.
+                Outcome::ConnectFailed | Outcome::Broken | Outcome::TimedOut => {
+                    elapsed.max(PENALTY)
+                }
+            };
+            let now = clock::millis(picked + elapsed);
+            self.target.latency.observe(took, now);
+        }
+    }
+
+    /// The value for the client's sticky cookie, where it has to be set.
+    pub fn new_cookie(&self) -> Option<String> {
+        self.new_tag.map(cookie::write)
     }
 
     /// The attempt is over: the target is free for another.
     pub fn end(&mut self) {
         if std::mem::take(&mut self.running) {
             self.target.in_flight.leave();
+            self.place = None;
         }
     }
 }
@@ -100,5 +138,20 @@ impl InFlight {
 
     fn leave(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Place {
+    /// A place among at most so many; `None` when all are taken.
+    pub(super) fn take(of: &Arc<InFlight>, most: u32) -> Option<Self> {
+        let before = of.0.fetch_add(1, Ordering::Relaxed);
+        let place = Self(of.clone());
+        (before < most).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }

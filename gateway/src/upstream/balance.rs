@@ -1,16 +1,30 @@
 //! Which target an attempt goes to. Nothing here allocates or locks.
+//!
+//! Every algorithm proposes candidates; one rule for all says who is acceptable: in good standing, not tried before by
+//! this request, and grown up after a slow start. Whoever is passed over loses the turn, so the others keep their shares.
+
+pub(super) mod census;
+pub mod cookie;
+pub mod ewma;
+pub mod hash;
+mod ring;
+pub(super) mod schedule;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::Target;
+use self::census::Census;
+use self::ring::Ring;
 use super::endpoint::Endpoint;
-use super::schedule;
+use super::{Target, clock};
 use crate::config::model::Balance;
 
-/// So many targets are tried in their order before one is looked for in the list.
-const TURNS: usize = 64;
+/// So many candidates are proposed before somebody is looked for in the list.
+const CANDIDATES: usize = 64;
+
+/// A target under a hash may have so much more than its share of the requests in flight.
+const BOUND: f64 = 1.25;
 
 /// What a request wishes of a pick.
 #[derive(Clone, Copy)]
@@ -46,54 +60,196 @@ pub enum Unavailable {
     Full,
 }
 
-/// Targets of one rank, with what its algorithm needs to choose among them.
+/// What one search for a target regards.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    pub(super) wish: &'a Wish<'a>,
+    pub(super) turn: &'a AtomicUsize,
+    pub(super) slow_start: Option<Duration>,
+    /// Requests at the whole upstream with this one, where they are counted.
+    pub(super) in_flight: u32,
+    /// Whether those that were tried are left out.
+    pub(super) fresh: bool,
+    /// Whether those in bad standing are left out.
+    pub(super) good: bool,
+}
+
+/// Targets of one rank, with what their algorithm needs to choose among them.
 pub(super) struct Group {
     pub(super) endpoints: Box<[Endpoint]>,
-    /// Indices of `endpoints`, each as often as its weight says.
-    schedule: Box<[u32]>,
+    order: Order,
+    census: Census,
+}
+
+/// A schedule holds indices of the endpoints, each as often as its weight says.
+enum Order {
+    InTurn(Box<[u32]>),
+    Random(Box<[u32]>),
+    LeastRequest(Box<[u32]>),
+    Ewma(Box<[u32]>),
+    Ring(Ring),
 }
 
 impl Group {
-    pub(super) fn new(endpoints: Vec<Endpoint>) -> Self {
+    pub(super) fn new(endpoints: Vec<Endpoint>, balance: &Balance) -> Self {
         let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
+        let order = match balance {
+            Balance::RoundRobin => Order::InTurn(schedule::smooth(&weights)),
+            Balance::Random => Order::Random(schedule::smooth(&weights)),
+            Balance::LeastRequest => Order::LeastRequest(schedule::smooth(&weights)),
+            Balance::Ewma => Order::Ewma(schedule::smooth(&weights)),
+            Balance::Hash(_) => Order::Ring(Ring::new(
+                endpoints
+                    .iter()
+                    .map(|endpoint| (&*endpoint.target.address, endpoint.weight)),
+            )),
+        };
         Self {
             endpoints: endpoints.into(),
-            schedule: schedule::smooth(&weights),
+            order,
+            census: Census::default(),
         }
+    }
+
+    /// Whether some, but fewer than this share of the targets are in good standing: then they would be overrun.
+    pub(super) fn panics(&self, share: f64, now: Instant) -> bool {
+        if share <= 0.0 {
+            return false;
+        }
+        let good = self.census.take(&self.endpoints, clock::millis(now)).good;
+        let all = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX);
+        good > 0 && f64::from(good) < f64::from(all) * share
     }
 
     /// The next target that is acceptable; `None` when nobody is.
-    pub(super) fn choose(
+    pub(super) fn choose(&self, search: &Search<'_>) -> Option<&Endpoint> {
+        let found = match &self.order {
+            Order::InTurn(schedule) => {
+                let turn = || search.turn.fetch_add(1, Ordering::Relaxed);
+                self.propose(schedule, search, turn)
+            }
+            Order::Random(schedule) => self.propose(schedule, search, rand::random),
+            Order::LeastRequest(schedule) => self.better(schedule, search, Endpoint::is_busier),
+            Order::Ewma(schedule) => {
+                let now = clock::millis(search.wish.now);
+                self.better(schedule, search, |one, two| one.is_costlier(two, now))
+            }
+            Order::Ring(ring) => return self.on_ring(ring, search),
+        };
+        match found {
+            Some(index) => self.endpoints.get(index),
+            None => self.look(rand::random(), |endpoint| search.accepts(endpoint)),
+        }
+    }
+
+    /// The first acceptable of a row of turns.
+    fn propose(
         &self,
-        balance: Balance,
-        turn: &AtomicUsize,
-        acceptable: impl Fn(&Endpoint) -> bool,
-    ) -> Option<&Endpoint> {
-        for _ in 0..self.schedule.len().min(TURNS) {
-            // Whoever is passed over loses the turn: the others keep their shares.
-            let turn = match balance {
-                Balance::RoundRobin => turn.fetch_add(1, Ordering::Relaxed),
-                Balance::Random => rand::random(),
-            };
-            let endpoint = self.at(turn)?;
-            if acceptable(endpoint) {
-                return Some(endpoint);
+        schedule: &[u32],
+        search: &Search<'_>,
+        turn: impl Fn() -> usize,
+    ) -> Option<usize> {
+        for _ in 0..schedule.len().min(CANDIDATES) {
+            let index = schedule.get(turn().checked_rem(schedule.len())?)?;
+            let index = usize::try_from(*index).ok()?;
+            if search.takes(self.endpoints.get(index)?, rand::random) {
+                return Some(index);
             }
         }
-        self.anybody(acceptable)
+        None
     }
 
-    fn at(&self, turn: usize) -> Option<&Endpoint> {
-        let index = self.schedule.get(turn.checked_rem(self.schedule.len())?)?;
-        self.endpoints.get(usize::try_from(*index).ok()?)
+    /// The better of two: one drawn by weight, one by chance among the others. At rest the weights decide, under load
+    /// the comparison.
+    fn better(
+        &self,
+        schedule: &[u32],
+        search: &Search<'_>,
+        is_worse: impl Fn(&Endpoint, &Endpoint) -> bool,
+    ) -> Option<usize> {
+        let one = self.propose(schedule, search, rand::random)?;
+        let Some(two) = self.other(one, search) else {
+            return Some(one);
+        };
+        let worse = is_worse(self.endpoints.get(one)?, self.endpoints.get(two)?);
+        Some(if worse { two } else { one })
     }
 
-    /// Hardly anybody is acceptable: looks at all, from a random place, so that no one gets all.
-    fn anybody(&self, acceptable: impl Fn(&Endpoint) -> bool) -> Option<&Endpoint> {
-        let start = rand::random::<usize>().checked_rem(self.endpoints.len())?;
+    /// Somebody else; `None` where hardly anybody is acceptable, and a comparison has little to decide.
+    fn other(&self, one: usize, search: &Search<'_>) -> Option<usize> {
+        let all = self.endpoints.len();
+        for _ in 0..4 {
+            let step = rand::random::<usize>().checked_rem(all.checked_sub(1)?)?;
+            let two = (one + 1 + step).checked_rem(all)?;
+            if search.takes(self.endpoints.get(two)?, rand::random) {
+                return Some(two);
+            }
+        }
+        None
+    }
+
+    /// The first on the ring that is acceptable and has not more than its share; if all have, the first acceptable.
+    fn on_ring(&self, ring: &Ring, search: &Search<'_>) -> Option<&Endpoint> {
+        let key = search.wish.hash.unwrap_or_else(rand::random);
+        let weight = self
+            .census
+            .take(&self.endpoints, clock::millis(search.wish.now))
+            .weight;
+        let share = BOUND * f64::from(search.in_flight.max(1)) / f64::from(weight.max(1));
+        let mut first = None;
+        for owner in ring.owners(key).take(CANDIDATES) {
+            let endpoint = self.endpoints.get(owner)?;
+            // The key decides who grows: it comes once and stays.
+            let ticket = || hash::mix(key ^ hash::stable(endpoint.target.address.as_bytes()));
+            if !search.takes(endpoint, ticket) {
+                continue;
+            }
+            if endpoint.has_room(share) {
+                return Some(endpoint);
+            }
+            first = first.or(Some(endpoint));
+        }
+        let fits = |endpoint: &Endpoint| search.accepts(endpoint) && endpoint.has_room(share);
+        let start = usize::try_from(key >> 32).unwrap_or_default();
+        self.look(start, fits)
+            .or(first)
+            .or_else(|| self.look(start, |endpoint| search.accepts(endpoint)))
+    }
+
+    /// Hardly anybody is acceptable: looks at all, not always from the same place, so that no one gets all.
+    fn look(&self, start: usize, fits: impl Fn(&Endpoint) -> bool) -> Option<&Endpoint> {
+        let start = start.checked_rem(self.endpoints.len())?;
         let (before, from) = self.endpoints.split_at_checked(start)?;
-        from.iter()
-            .chain(before)
-            .find(|endpoint| acceptable(endpoint))
+        from.iter().chain(before).find(|endpoint| fits(endpoint))
     }
 }
+
+impl Search<'_> {
+    /// Whether a target may be picked.
+    pub(super) fn accepts(&self, endpoint: &Endpoint) -> bool {
+        let tried = |tried: &Arc<Target>| Arc::ptr_eq(tried, &endpoint.target);
+        (!self.good || endpoint.target.standing.is_good())
+            && !(self.fresh && self.wish.tried.iter().any(tried))
+    }
+
+    /// Whether a target may be picked for this very request: while it starts slowly, it takes some only.
+    fn takes(&self, endpoint: &Endpoint, ticket: impl FnOnce() -> u64) -> bool {
+        self.accepts(endpoint) && self.is_grown(endpoint, ticket)
+    }
+
+    fn is_grown(&self, endpoint: &Endpoint, ticket: impl FnOnce() -> u64) -> bool {
+        let Some(slow_start) = self.slow_start else {
+            return true;
+        };
+        let grown = endpoint.target.grown(slow_start, self.wish.now);
+        grown >= 1.0 || {
+            // 53 bits, as a share from 0 to 1.
+            #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+            let share = (ticket() >> 11) as f64 / (1u64 << 53) as f64;
+            share < grown
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

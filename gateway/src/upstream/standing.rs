@@ -13,4 +13,11 @@ impl Standing {
     pub fn is_good(&self) -> bool {
         !self.out.load(Ordering::Relaxed)
     }
+
+    #[cfg(test)]
+    pub(super) fn set_down(&self, down: Option<String>, _now: std::time::Instant) -> bool {
+        let out = down.is_some();
+        drop(down);
+        self.out.swap(out, Ordering::Relaxed) != out
+    }
 }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::attempt::InFlight;
+use super::balance::ewma::Latency;
 use super::standing::Standing;
 use crate::observe::metrics::TargetMetrics;
+
+/// The share of its weight with which a target starts: enough to be measured.
+const LEAST_GROWN: f64 = 0.1;
 
 /// One target. It lives on while a request, a check or a snapshot holds it.
 pub struct Target {
@@ -18,18 +22,39 @@ pub struct Target {
     pub standing: Standing,
     /// Attempts that are under way.
     pub in_flight: InFlight,
+    /// How long its answers take, where balancing asks for it.
+    pub latency: Latency,
+    /// When it came to an upstream that was serving already.
+    added: Option<Instant>,
     /// The second, since 1970, of the last warning about it.
     warned: AtomicU64,
 }
 
 impl Target {
-    pub(super) fn new(address: Arc<str>, metrics: Arc<TargetMetrics>) -> Self {
+    pub(super) fn new(
+        address: Arc<str>,
+        metrics: Arc<TargetMetrics>,
+        added: Option<Instant>,
+    ) -> Self {
         Self {
             address,
             metrics,
             standing: Standing::default(),
             in_flight: InFlight::default(),
+            latency: Latency::default(),
+            added,
             warned: AtomicU64::new(0),
+        }
+    }
+
+    /// The share of its weight that it has at this moment, while it starts slowly: from a tenth to the whole.
+    pub(super) fn grown(&self, slow_start: Duration, now: Instant) -> f64 {
+        let here = self.added.map(|added| now.saturating_duration_since(added));
+        match here {
+            Some(age) if age < slow_start => {
+                (age.as_secs_f64() / slow_start.as_secs_f64()).max(LEAST_GROWN)
+            }
+            Some(_) | None => 1.0,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config::model::{Balance, Forwarded, HostPolicy, Protocol};
 
-fn target(address: &str, weight: u32) -> TargetConfig {
+pub(super) fn target(address: &str, weight: u32) -> TargetConfig {
     let host = match address.parse() {
         Ok(address) => TargetHost::Address(address),
         Err(_) => TargetHost::Name {
@@ -16,11 +16,12 @@ fn target(address: &str, weight: u32) -> TargetConfig {
         address: address.into(),
         host,
         weight,
+        backup: false,
         span: 0..0,
     }
 }
 
-fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
+pub(super) fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
     UpstreamConfig {
         name: "orders".into(),
         span: 0..0,
@@ -28,6 +29,10 @@ fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
         balance: Balance::RoundRobin,
         tls: None,
         protocol: Protocol::Http1,
+        sticky_cookie: None,
+        slow_start: None,
+        panic_threshold: 0.0,
+        connections_max: None,
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(30),
         write_timeout: Duration::from_secs(30),
@@ -38,8 +43,16 @@ fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
     }
 }
 
+pub(super) fn compile(config: &UpstreamConfig) -> Upstream {
+    compile_after(config, None)
+}
+
+pub(super) fn compile_after(config: &UpstreamConfig, previous: Option<&Upstream>) -> Upstream {
+    Upstream::compile(config, &Metrics::default(), previous).unwrap()
+}
+
 fn upstream(targets: Vec<TargetConfig>) -> Upstream {
-    Upstream::compile(&config(targets), &Metrics::default(), None)
+    compile(&config(targets))
 }
 
 fn any(upstream: &Upstream) -> Pick {
@@ -68,14 +81,9 @@ fn an_unresolved_name_is_not_picked() {
 
 #[test]
 fn a_reload_keeps_the_addresses_of_a_name() {
-    let metrics = Metrics::default();
-    let old = Upstream::compile(&config(vec![target("a.invalid:80", 1)]), &metrics, None);
+    let old = upstream(vec![target("a.invalid:80", 1)]);
     old.set_addresses(|_| vec!["127.0.0.1:80".parse().unwrap()]);
-    let new = Upstream::compile(
-        &config(vec![target("a.invalid:80", 2)]),
-        &metrics,
-        Some(&old),
-    );
+    let new = compile_after(&config(vec![target("a.invalid:80", 2)]), Some(&old));
     assert_eq!(new.states()[0].addresses, ["127.0.0.1:80".parse().unwrap()]);
 }
 
@@ -92,7 +100,7 @@ fn another_target_each_time_as_long_as_there_is_another() {
     for balance in [Balance::RoundRobin, Balance::Random] {
         let mut config = config(vec![target("127.0.0.1:1", 9), target("127.0.0.1:2", 1)]);
         config.balance = balance;
-        let upstream = Upstream::compile(&config, &Metrics::default(), None);
+        let upstream = compile(&config);
         let mut tried = Vec::new();
         for _ in 0..2 {
             let wish = Wish {
@@ -131,11 +139,38 @@ fn an_attempt_counts_until_it_is_over() {
 
 #[test]
 fn a_reload_keeps_what_is_known_of_a_target() {
-    let metrics = Metrics::default();
-    let old = Upstream::compile(&config(vec![target("127.0.0.1:1", 1)]), &metrics, None);
+    let old = upstream(vec![target("127.0.0.1:1", 1)]);
     let pick = any(&old);
     let targets = vec![target("127.0.0.1:1", 2), target("127.0.0.1:2", 1)];
-    let new = Upstream::compile(&config(targets), &metrics, Some(&old));
+    let new = compile_after(&config(targets), Some(&old));
     assert!(Arc::ptr_eq(&new.targets[0], pick.attempt.target()));
     assert_eq!(new.targets[0].in_flight.count(), 1);
+}
+
+#[test]
+fn no_more_requests_than_the_upstream_may_have() {
+    let mut config = config(vec![target("127.0.0.1:1", 1), target("127.0.0.1:2", 1)]);
+    config.connections_max = Some(2);
+    let upstream = compile(&config);
+    let refused = |upstream: &Upstream| upstream.pick(&Wish::at(Instant::now())).err();
+    let (first, second) = (any(&upstream), any(&upstream));
+    assert_eq!(refused(&upstream), Some(Unavailable::Full));
+    drop(first);
+    let third = any(&upstream);
+    config.connect_timeout = Duration::from_secs(3);
+    let reloaded = compile_after(&config, Some(&upstream));
+    assert_eq!(refused(&reloaded), Some(Unavailable::Full));
+    drop((second, third));
+    assert_eq!(refused(&reloaded), None);
+}
+
+#[test]
+fn a_refused_pick_takes_no_place() {
+    let mut config = config(vec![target("nowhere.invalid:80", 1)]);
+    config.connections_max = Some(1);
+    let upstream = compile(&config);
+    for _ in 0..3 {
+        let refused = upstream.pick(&Wish::at(Instant::now())).err();
+        assert_eq!(refused, Some(Unavailable::NoTarget));
+    }
 }

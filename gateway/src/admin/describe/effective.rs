@@ -8,7 +8,7 @@ use super::{duration, route};
 use crate::config::Loaded;
 use crate::config::model::{
     AccessLogConfig, AccessLogPath, AdminConfig, Balance, Config, Forwarded, HostPolicy,
-    ListenerConfig, Protocol, UpstreamConfig, UpstreamTls,
+    ListenerConfig, Protocol, StickyCookie, UpstreamConfig, UpstreamTls,
 };
 use crate::config::source::SourceFile;
 use crate::routing::path::Tolerance;
@@ -69,7 +69,7 @@ fn upstream(config: &UpstreamConfig) -> Value {
     let targets = config
         .targets
         .iter()
-        .map(|target| json!({ "address": &*target.address, "weight": target.weight }));
+        .map(|target| json!({ "address": &*target.address, "weight": target.weight, "backup": target.backup }));
     if let Value::Object(all) = &mut described {
         all.insert("targets".into(), targets.collect());
     }
@@ -79,9 +79,10 @@ fn upstream(config: &UpstreamConfig) -> Value {
 /// Everything of an upstream but its targets.
 pub(super) fn upstream_settings(config: &UpstreamConfig) -> Value {
     json!({
-        "balance": match config.balance {
-            Balance::RoundRobin => "round-robin",
-            Balance::Random => "random",
+        "balance": config.balance.name(),
+        "hash-on": match &config.balance {
+            Balance::Hash(value) => Some(value.to_string()),
+            Balance::RoundRobin | Balance::Random | Balance::LeastRequest | Balance::Ewma => None,
         },
         "tls": config.tls.as_ref().map(tls),
         "protocol": match config.protocol {
@@ -89,6 +90,10 @@ pub(super) fn upstream_settings(config: &UpstreamConfig) -> Value {
             Protocol::H2 => "h2",
             Protocol::Auto => "auto",
         },
+        "sticky-cookie": config.sticky_cookie.as_ref().map(sticky_cookie),
+        "slow-start": duration(config.slow_start.unwrap_or_default()),
+        "panic-threshold": config.panic_threshold,
+        "connections-max": config.connections_max,
         "connect-timeout": duration(config.connect_timeout),
         "read-timeout": duration(config.read_timeout),
         "write-timeout": duration(config.write_timeout),
@@ -117,6 +122,15 @@ fn tls(config: &UpstreamTls) -> Value {
         "cert": identity.map(|identity| identity.cert_path.display().to_string()),
         "key": identity.map(|identity| identity.key_path.display().to_string()),
         "verify": config.verify,
+    })
+}
+
+fn sticky_cookie(cookie: &StickyCookie) -> Value {
+    json!({
+        "name": &*cookie.name,
+        // The reference, never the key.
+        "key": cookie.key.as_ref().map(ToString::to_string),
+        "max-age": cookie.max_age.map(duration),
     })
 }
 

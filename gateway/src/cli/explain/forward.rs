@@ -13,7 +13,7 @@ use super::reply::{self, Hooks, fields, joined};
 use super::story::{Arm, Change, Field, Forward, Outcome, Target, Upstream};
 use super::tell::Scene;
 use crate::admin::describe;
-use crate::config::model::{self, Balance, SplitConfig, UpstreamConfig};
+use crate::config::model::{self, SplitConfig, UpstreamConfig};
 use crate::decide::refusals;
 use crate::proxy::headers::{self, Hop, Unfit};
 use crate::runtime::action::{self, Action, Reason};
@@ -206,10 +206,7 @@ fn upstream(scene: &Scene<'_>, config: &UpstreamConfig) -> Upstream {
     Upstream {
         name: config.name.to_string(),
         at: sources.place(&config.span),
-        balance: match config.balance {
-            Balance::RoundRobin => "round-robin",
-            Balance::Random => "random",
-        },
+        balance: config.balance.name(),
         targets: config.targets.iter().map(target).collect(),
         connect_timeout: describe::duration(config.connect_timeout),
         read_timeout: describe::duration(config.read_timeout),

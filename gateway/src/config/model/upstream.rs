@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use plugins::contract::place::Span;
+use plugins::contract::value::Value;
 use rustls_pki_types::CertificateDer;
 
 use crate::config::files::Digest;
 use crate::config::pem::Pair;
+use crate::config::secret::SecretRef;
 
 /// Index of an upstream in [`Config::upstreams`](super::Config::upstreams).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +33,14 @@ pub struct UpstreamConfig {
     pub tls: Option<UpstreamTls>,
     /// Which version of HTTP targets speak.
     pub protocol: Protocol,
+    /// A cookie that keeps a client at its target.
+    pub sticky_cookie: Option<StickyCookie>,
+    /// For how long a target that is new or back gets less than its weight.
+    pub slow_start: Option<Duration>,
+    /// When a smaller share of the targets can be used, all are: from 0 (never) to 1.
+    pub panic_threshold: f64,
+    /// The most requests that may be under way.
+    pub connections_max: Option<u32>,
     /// The connection, TLS included.
     pub connect_timeout: Duration,
     /// Longest silence while reading.
@@ -56,6 +66,8 @@ pub struct TargetConfig {
     pub host: TargetHost,
     /// Share of requests, at least 1.
     pub weight: u32,
+    /// Whether it serves only while no other can.
+    pub backup: bool,
     /// Where it is written.
     pub span: Span,
 }
@@ -128,12 +140,44 @@ pub enum Protocol {
 }
 
 /// How a target is picked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Balance {
     /// In turn by weight.
     RoundRobin,
     /// At random by weight.
     Random,
+    /// Of two the one with fewer requests under way.
+    LeastRequest,
+    /// Of two the one that has answered faster and has fewer requests under way.
+    Ewma,
+    /// By a value of the request.
+    Hash(Value),
+}
+
+impl Balance {
+    /// As the configuration writes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::Random => "random",
+            Self::LeastRequest => "least-request",
+            Self::Ewma => "ewma",
+            Self::Hash(_) => "hash",
+        }
+    }
+}
+
+/// A cookie that keeps a client at its target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StickyCookie {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What its values are made with; else a key of the process.
+    pub key: Option<SecretRef>,
+    /// How long clients keep it.
+    pub max_age: Option<Duration>,
+    /// Where it is written.
+    pub span: Span,
 }
 
 /// The `Host` that an upstream sees.

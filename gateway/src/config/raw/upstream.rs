@@ -1,12 +1,14 @@
 //! `[upstream.NAME]` as written.
 
 use plugins::contract::place::At;
-use plugins::contract::units::Time;
+use plugins::contract::units::{Share, Time};
+use plugins::contract::value::Value;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Either, Switch};
-use crate::config::leaf::{CertificateName, FileRef, HostChoice, HostPort};
+use crate::config::leaf::{CertificateName, CookieName, FileRef, HostChoice, HostPort};
+use crate::config::secret::SecretRef;
 
 /// A named group of targets.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -20,6 +22,16 @@ pub(in crate::config) struct RawUpstream {
     pub(in crate::config) tls: Option<At<Switch<RawUpstreamTls>>>,
     /// `"http/1.1"`; `"h2"`, on plaintext by prior knowledge; or `"auto"`: whichever TLS agrees on. Default: `"http/1.1"`.
     pub(in crate::config) protocol: Option<At<RawProtocol>>,
+    /// The value of the request that `balance = "hash"` goes by; a request without it goes anywhere.
+    pub(in crate::config) hash_on: Option<At<Value>>,
+    /// A cookie that keeps a client at its target: its name, or a table. Default: none.
+    pub(in crate::config) sticky_cookie: Option<At<Either<CookieName, RawStickyCookie>>>,
+    /// For how long a target that is new or back gets less than its weight. Default: `"0s"`.
+    pub(in crate::config) slow_start: Option<At<Time>>,
+    /// When fewer than this share of the targets can be used, all are. Default: `"0%"`.
+    pub(in crate::config) panic_threshold: Option<At<Share>>,
+    /// The most requests that may be under way; more get a 503. Default: no limit of its own.
+    pub(in crate::config) connections_max: Option<At<u32>>,
     /// For the connection, TLS included. Default: `"2s"`.
     pub(in crate::config) connect_timeout: Option<At<Time>>,
     /// Longest silence while reading. Default: `"30s"`.
@@ -44,6 +56,20 @@ pub(in crate::config) struct RawTarget {
     pub(in crate::config) address: At<HostPort>,
     /// Share of requests, 1 to 1000. Default: `1`.
     pub(in crate::config) weight: Option<At<u32>>,
+    /// Whether it serves only while no other target can. Default: `false`.
+    pub(in crate::config) backup: Option<At<bool>>,
+}
+
+/// A cookie that keeps a client at its target.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct RawStickyCookie {
+    /// The cookie's name.
+    pub(in crate::config) name: At<CookieName>,
+    /// What its values are made with, so that they hold after a restart and on every instance; left out: a key of the process.
+    pub(in crate::config) key: Option<At<SecretRef>>,
+    /// How long clients keep it; left out: until the browser closes.
+    pub(in crate::config) max_age: Option<At<Time>>,
 }
 
 /// TLS to the targets of an upstream.
@@ -84,6 +110,12 @@ pub(in crate::config) enum RawBalance {
     RoundRobin,
     /// At random by weight.
     Random,
+    /// Of two the one with fewer requests under way.
+    LeastRequest,
+    /// Of two the one that has answered faster and has fewer requests under way.
+    Ewma,
+    /// The same value of the request goes to the same target: see `hash-on`.
+    Hash,
 }
 
 /// Which forwarding headers targets get.

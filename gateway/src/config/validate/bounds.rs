@@ -67,6 +67,9 @@ pub(super) const H2_STREAMS: Bound<u32> = count("streams-max", 100, 1, 10_000);
 
 pub(super) const WEIGHT: Bound<u32> = count("weight", 1, 1, 1000);
 pub(super) const SHARE: Bound<u32> = count("weight", 0, 0, 1000);
+pub(super) const SLOW_START: Bound<Time> = millis("slow-start", 0, 0, HOUR);
+pub(super) const COOKIE_AGE: Bound<Time> = millis("max-age", DAY, SECOND, 366 * DAY);
+pub(super) const UPSTREAM_REQUESTS: Bound<u32> = count("connections-max", 1, 1, 10_000_000);
 pub(super) const CONNECT_TIMEOUT: Bound<Time> =
     millis("connect-timeout", 2 * SECOND, 1, 5 * MINUTE);
 pub(super) const READ_TIMEOUT: Bound<Time> = millis("read-timeout", 30 * SECOND, 1, DAY);

@@ -73,7 +73,8 @@ fn is_private(address: &Address) -> bool {
     }
 }
 
-fn secret(leaf: At<SecretRef>, context: &Context<'_>) -> SecretRef {
+/// A reference to a secret; a relative path is relative to the file that names it.
+pub(super) fn secret(leaf: At<SecretRef>, context: &Context<'_>) -> SecretRef {
     let directory = context.sources.file(leaf.span().start);
     let directory = directory.map(SourceFile::directory).unwrap_or_default();
     leaf.into_inner().relative_to(&directory)

@@ -7,14 +7,18 @@ use std::sync::Arc;
 
 use plugins::contract::place::{At, Span};
 use plugins::contract::report::Report;
+use plugins::contract::value::Value;
 
+use super::process::secret;
 use super::{Context, bounds, plain};
-use crate::config::leaf::HostPort;
+use crate::config::leaf::{CookieName, HostPort};
 use crate::config::model::{
-    Action, Balance, Config, Dispatch, Forwarded, HostPolicy, TargetConfig, UpstreamConfig,
-    UpstreamId,
+    Action, Balance, Config, Dispatch, Forwarded, HostPolicy, StickyCookie, TargetConfig,
+    UpstreamConfig, UpstreamId,
 };
-use crate::config::raw::{Either, RawBalance, RawForwarded, RawTarget, RawUpstream};
+use crate::config::raw::{
+    Either, RawBalance, RawForwarded, RawStickyCookie, RawTarget, RawUpstream,
+};
 
 pub(super) fn all(
     raw: BTreeMap<String, At<RawUpstream>>,
@@ -41,17 +45,34 @@ fn upstream(name: &str, span: Span, raw: RawUpstream, context: &mut Context<'_>)
     }
     let tls = tls::tls(name, raw.tls, context);
     let protocol = tls::protocol(raw.protocol.as_ref(), tls.is_some(), context.report);
+    let balance = balance(raw.balance.as_ref(), raw.hash_on, context);
+    let sticky_cookie = raw.sticky_cookie.map(|leaf| sticky_cookie(leaf, context));
     let report = &mut *context.report;
+    let place = raw.targets.span();
+    let targets = targets(raw.targets.into_inner(), report);
+    if !targets.is_empty() && targets.iter().all(|target| target.backup) {
+        report
+            .error(
+                place,
+                "upstream.only-backups",
+                format!("every target of [upstream.{name}] is a backup"),
+            )
+            .help("leave `backup` out where requests go first");
+    }
+    let slow_start = bounds::SLOW_START.duration(raw.slow_start.as_ref(), report);
     UpstreamConfig {
         name: Arc::from(name),
         span,
-        targets: targets(raw.targets.into_inner(), report),
-        balance: match plain(raw.balance.as_ref()) {
-            None | Some(RawBalance::RoundRobin) => Balance::RoundRobin,
-            Some(RawBalance::Random) => Balance::Random,
-        },
         tls,
         protocol,
+        targets,
+        balance,
+        sticky_cookie,
+        slow_start: Some(slow_start).filter(|time| !time.is_zero()),
+        panic_threshold: raw.panic_threshold.map_or(0.0, |share| share.fraction()),
+        connections_max: raw
+            .connections_max
+            .map(|max| bounds::UPSTREAM_REQUESTS.take(Some(&max), report)),
         connect_timeout: bounds::CONNECT_TIMEOUT.duration(raw.connect_timeout.as_ref(), report),
         read_timeout: bounds::READ_TIMEOUT.duration(raw.read_timeout.as_ref(), report),
         write_timeout: bounds::WRITE_TIMEOUT.duration(raw.write_timeout.as_ref(), report),
@@ -69,14 +90,80 @@ fn upstream(name: &str, span: Span, raw: RawUpstream, context: &mut Context<'_>)
     }
 }
 
+/// `balance` and `hash-on` belong together.
+fn balance(
+    raw: Option<&At<RawBalance>>,
+    hash_on: Option<At<Value>>,
+    context: &mut Context<'_>,
+) -> Balance {
+    let balance = match plain(raw) {
+        None | Some(RawBalance::RoundRobin) => Balance::RoundRobin,
+        Some(RawBalance::Random) => Balance::Random,
+        Some(RawBalance::LeastRequest) => Balance::LeastRequest,
+        Some(RawBalance::Ewma) => Balance::Ewma,
+        Some(RawBalance::Hash) => return hash(raw, hash_on, context),
+    };
+    if let Some(value) = hash_on {
+        context
+            .report
+            .error(
+                value.span(),
+                "upstream.hash-on",
+                format!(
+                    "`hash-on` says nothing to `balance = \"{}\"`",
+                    balance.name()
+                ),
+            )
+            .help("write balance = \"hash\", or remove `hash-on`");
+    }
+    balance
+}
+
+fn hash(
+    raw: Option<&At<RawBalance>>,
+    hash_on: Option<At<Value>>,
+    context: &mut Context<'_>,
+) -> Balance {
+    if let Some(value) = hash_on {
+        context.value(&value, &value.span(), None);
+        return Balance::Hash(value.into_inner());
+    }
+    context
+        .report
+        .error(
+            raw.map(At::span).unwrap_or_default(),
+            "upstream.hash-on",
+            "`balance = \"hash\"` needs `hash-on`",
+        )
+        .help("name the value that decides: hash-on = \"client.ip\" or \"header.x-tenant\"");
+    Balance::Hash(Value::ClientIp)
+}
+
+fn sticky_cookie(
+    leaf: At<Either<CookieName, RawStickyCookie>>,
+    context: &mut Context<'_>,
+) -> StickyCookie {
+    let span = leaf.span();
+    let (name, key, max_age) = match leaf.into_inner() {
+        Either::Short(name) => (name, None, None),
+        Either::Long(table) => (table.name.into_inner(), table.key, table.max_age),
+    };
+    StickyCookie {
+        name: name.0.into(),
+        key: key.map(|key| secret(key, context)),
+        max_age: max_age.map(|age| bounds::COOKIE_AGE.duration(Some(&age), context.report)),
+        span,
+    }
+}
+
 fn targets(raw: Vec<At<Either<HostPort, RawTarget>>>, report: &mut Report) -> Vec<TargetConfig> {
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     raw.into_iter()
         .map(|item| {
             let span = item.span();
-            let (address, weight) = match item.into_inner() {
-                Either::Short(address) => (At::new(address, span.clone()), None),
-                Either::Long(table) => (table.address, table.weight),
+            let (address, weight, backup) = match item.into_inner() {
+                Either::Short(address) => (At::new(address, span.clone()), None, None),
+                Either::Long(table) => (table.address, table.weight, table.backup),
             };
             let same = address.text.to_ascii_lowercase();
             if let Some(first) = seen.insert(same, address.span()) {
@@ -94,6 +181,7 @@ fn targets(raw: Vec<At<Either<HostPort, RawTarget>>>, report: &mut Report) -> Ve
                 address: Arc::from(address.text),
                 host: address.host,
                 weight: bounds::WEIGHT.take(weight.as_ref(), report),
+                backup: plain(backup.as_ref()).unwrap_or(false),
                 span,
             }
         })
