@@ -31,6 +31,7 @@ use pingora::proxy::{FailToProxy, ProxyWarnLogContext};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::runtime::Live;
+use crate::upstream::names::Names;
 use ctx::Ctx;
 
 pub use reception::{Front, answer as reception_answer, refusal_of};
@@ -40,6 +41,8 @@ pub use turned_away::Departures;
 pub struct Shared {
     /// The snapshot that new requests get.
     pub live: Live,
+    /// Who answers for names.
+    pub names: Arc<Names>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// One line a request.

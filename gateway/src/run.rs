@@ -18,6 +18,7 @@ use crate::proxy::{Departures, Front, Shared};
 use crate::runtime::compile::compile;
 use crate::runtime::reload::{ReloadError, Reloader, Source};
 use crate::runtime::{Live, watch};
+use crate::upstream::names::Names;
 use signals::Signals;
 
 /// Why the daemon did not start, or did not end well.
@@ -75,6 +76,7 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
     let shared = Arc::new(Shared {
         live: Live::new(Arc::new(snapshot)),
         access_log: AccessLog::start(count, metrics.clone())?,
+        names: Arc::new(Names::new(metrics.clone())),
         metrics,
         turned_away: Departures::default(),
     });

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod balance;
 mod clock;
 mod endpoint;
+pub mod names;
 pub mod peer;
 pub mod resolve;
 pub mod standing;
@@ -12,7 +13,7 @@ pub mod target;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -38,6 +39,8 @@ pub struct Upstream {
     pub config: UpstreamConfig,
     targets: Vec<Arc<Target>>,
     mould: peer::Mould,
+    /// Milliseconds until its names are looked up again.
+    pause: AtomicU64,
     ready: ArcSwap<Ready>,
     turn: AtomicUsize,
     /// All its requests, where they have to be counted together.
@@ -120,6 +123,7 @@ impl Upstream {
             config: config.clone(),
             targets: config.targets.iter().map(target).collect(),
             mould: peer::Mould::of(config),
+            pause: AtomicU64::new(0),
             ready: ArcSwap::from_pointee(Ready::new([Vec::new(), Vec::new()], &config.balance)),
             turn: AtomicUsize::new(turn),
             in_flight: counted.then(in_flight),
@@ -128,7 +132,7 @@ impl Upstream {
         let known = previous.map(|previous| previous.ready.load_full());
         upstream.set_addresses(|target| match &target.host {
             TargetHost::Address(address) => vec![*address],
-            TargetHost::Name { .. } => known
+            TargetHost::Name { .. } | TargetHost::Service { .. } => known
                 .as_ref()
                 .map(|known| known.addresses_of(&target.address))
                 .unwrap_or_default(),

@@ -26,6 +26,7 @@ mod limits;
 mod listeners;
 mod malformed;
 mod metrics;
+mod names;
 mod notify;
 mod paths;
 mod plugins;

@@ -352,6 +352,7 @@ fn the_text_is_what_prometheus_reads() {
         "gateway_upstream_attempts_total",
         "gateway_connections",
         "gateway_config_reloads_total",
+        "gateway_lookups_total",
     ] {
         assert!(typed.contains(name), "{name} is missing:\n{text}");
     }

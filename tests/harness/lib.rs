@@ -20,6 +20,7 @@
 pub mod backend;
 pub mod client;
 pub mod config;
+pub mod dns;
 pub mod gateway;
 pub mod ports;
 pub mod tls;
@@ -34,6 +35,7 @@ pub use client::{
     try_connect_from,
 };
 pub use config::Config;
+pub use dns::Dns;
 pub use gateway::{Exit, Gateway, Reloads, cli, cli_in};
 pub use tls::{Authority, Identity};
 pub use wire::Headers;

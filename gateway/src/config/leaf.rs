@@ -23,6 +23,7 @@ pub(super) const FORMATS: &[Format] = &[
     ("certificate-name", check::<CertificateName>),
     ("cookie-name", check::<CookieName>),
     ("file-reference", check::<FileRef>),
+    ("name-server", check::<NameServer>),
     ("log-path", check::<LogPath>),
     ("secret-reference", check::<SecretRef>),
     ("policy-name", check::<PolicyName>),
@@ -64,6 +65,10 @@ pub(super) struct CertificateName(pub(super) String);
 #[derive(Debug, Clone)]
 pub(super) struct CookieName(pub(super) String);
 
+/// A DNS server.
+#[derive(Debug, Clone)]
+pub(super) struct NameServer(pub(super) SocketAddr);
+
 /// `"file:PATH"`
 #[derive(Debug, Clone)]
 pub(super) struct FileRef(pub(super) PathBuf);
@@ -103,6 +108,11 @@ leaf!(
     CertificateName,
     "certificate-name",
     "the name of a host: \"orders.internal\""
+);
+leaf!(
+    NameServer,
+    "name-server",
+    "the address of a DNS server: \"10.0.0.2\" or \"10.0.0.2:5353\""
 );
 leaf!(
     FileRef,
@@ -221,6 +231,9 @@ impl FromStr for HostPort {
                 host: TargetHost::Address(address),
             });
         }
+        if let Some(name) = text.strip_prefix("srv:") {
+            return service(text, name);
+        }
         if let Some((scheme, rest)) = text.split_once("://") {
             let error = LeafError::new("a target has no scheme").at(0..scheme.len() + 3);
             let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -240,6 +253,27 @@ impl FromStr for HostPort {
             Ok(_) if !is_host_name(name) => wrong(format!("`{name}` is not the name of a host")),
             _ => wrong(format!("`{port}` is not a port")),
         }
+    }
+}
+
+/// `srv:_http._tcp.example.com`; the port is in the records.
+fn service(text: &str, name: &str) -> Result<HostPort, LeafError> {
+    let labels = name.split('.').collect::<Vec<_>>();
+    match labels.as_slice() {
+        [service, protocol, ..]
+            if service.starts_with('_') && protocol.starts_with('_') && is_host_name(name) =>
+        {
+            Ok(HostPort {
+                text: text.to_owned(),
+                host: TargetHost::Service {
+                    name: name.to_ascii_lowercase(),
+                },
+            })
+        }
+        _ => Err(
+            LeafError::new(format!("`{name}` is not the name of a service"))
+                .help("write for example \"srv:_http._tcp.orders.internal\", without a port"),
+        ),
     }
 }
 
@@ -296,6 +330,23 @@ impl FromStr for CertificateName {
         Err(match text.rsplit_once(':') {
             Some((name, port)) if is_port(port) => error.help(format!("write \"{name}\"")),
             _ => error.help("write the name of a host, without port: \"orders.internal\""),
+        })
+    }
+}
+
+impl FromStr for NameServer {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        let with_port = text.parse::<SocketAddr>().ok();
+        let plain = || {
+            text.parse::<std::net::IpAddr>()
+                .ok()
+                .map(|ip| (ip, 53).into())
+        };
+        with_port.or_else(plain).map(Self).ok_or_else(|| {
+            LeafError::new(format!("`{text}` is not the address of a DNS server"))
+                .help("write an IP address, \"10.0.0.2\", or one with a port, \"10.0.0.2:5353\"")
         })
     }
 }

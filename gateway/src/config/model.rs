@@ -52,6 +52,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// Open client connections of all listeners together.
     pub connections_max: usize,
+    /// DNS servers; none: those of the system.
+    pub resolvers: Vec<SocketAddr>,
 }
 
 /// Where a listener listens.

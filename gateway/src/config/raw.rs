@@ -34,7 +34,7 @@ pub(super) use upstream::{
 };
 
 use super::dom::Node;
-use super::leaf::{ListenAddress, LogPath};
+use super::leaf::{ListenAddress, LogPath, NameServer};
 use super::secret::SecretRef;
 
 /// The whole file, but for policies.
@@ -75,6 +75,8 @@ pub(super) struct RawServer {
     pub(super) shutdown_grace: Option<At<Time>>,
     /// Open client connections of all listeners together. Default: `100000`.
     pub(super) connections_max: Option<At<u32>>,
+    /// DNS servers, `"10.0.0.2"` or `"10.0.0.2:5353"`. Left out: those of the system.
+    pub(super) resolvers: Option<At<Vec<At<NameServer>>>>,
 }
 
 /// What a route has unless it says otherwise; beside these keys, any policy.

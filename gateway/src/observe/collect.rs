@@ -76,6 +76,7 @@ impl Collector for Families {
         families.push(self.upstream_seconds());
         families.push(self.attempts());
         families.push(self.reloads());
+        families.push(self.lookups());
         families.push(self.dropped());
         families.extend(self.sources.iter().map(from_source));
         families.retain(|family| !family.get_metric().is_empty());
@@ -191,6 +192,22 @@ impl Families {
         family(
             "gateway_config_reloads_total",
             help,
+            MetricType::COUNTER,
+            samples.collect(),
+        )
+    }
+
+    fn lookups(&self) -> MetricFamily {
+        let results = [
+            ("found", &self.metrics.lookups_found),
+            ("failed", &self.metrics.lookups_failed),
+        ];
+        let samples = results
+            .iter()
+            .map(|(result, count)| counter(&[("result", result)], count.read()));
+        family(
+            "gateway_lookups_total",
+            "Names of targets that were looked up, by result.",
             MetricType::COUNTER,
             samples.collect(),
         )

@@ -88,6 +88,10 @@ pub struct Metrics {
     pub reloads_applied: Counter,
     /// Reloads that were refused; the old configuration kept serving.
     pub reloads_refused: Counter,
+    /// Names that were looked up.
+    pub lookups_found: Counter,
+    /// Names that could not be looked up; the last good addresses stay.
+    pub lookups_failed: Counter,
     /// Access-log lines that found the buffer full.
     pub access_log_dropped: Counter,
 }

@@ -259,7 +259,9 @@ fn host(parts: &mut Parts, hop: &Hop<'_>, route: &Route, policy: &HostPolicy) ->
         (None, HostPolicy::Client) if has_host(parts) => return Ok(()),
         // HTTP/1.0 knows no `Host`, and HTTP/1.1 upstreams refuse a request without one.
         (None, HostPolicy::Client | HostPolicy::Target) => {
-            HeaderValue::from_str(hop.target).map_err(|_| ValueError::NotText)?
+            // A service has no host; its name says at least who was meant.
+            let target = hop.target.strip_prefix("srv:").unwrap_or(hop.target);
+            HeaderValue::from_str(target).map_err(|_| ValueError::NotText)?
         }
         (None, HostPolicy::Literal(host)) => host.clone(),
     };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Snapshot;
+use crate::upstream::names::Names;
 use crate::upstream::{Upstream, resolve};
 
 /// Longest wait for the names of a new snapshot before it goes live.
@@ -13,15 +14,16 @@ const FIRST_LOOKUP: Duration = Duration::from_secs(2);
 
 /// Looks up the names that have no address yet, so that the snapshot can serve from its first request. A name that
 /// cannot be looked up now keeps its upstream out of service and stops nothing else.
-pub async fn prepare(snapshot: &Snapshot) {
+pub async fn prepare(snapshot: &Snapshot, names: &Arc<Names>) {
+    names.configure(&snapshot.loaded.config.server.resolvers);
     let mut lookups = JoinSet::new();
     for upstream in snapshot
         .upstreams
         .iter()
         .filter(|upstream| is_unresolved(upstream))
     {
-        let upstream = upstream.clone();
-        lookups.spawn(async move { upstream.resolve().await });
+        let (upstream, names) = (upstream.clone(), names.clone());
+        lookups.spawn(async move { upstream.resolve(&names).await });
     }
     let all = async { while lookups.join_next().await.is_some() {} };
     if tokio::time::timeout(FIRST_LOOKUP, all).await.is_err() {
@@ -38,7 +40,7 @@ fn is_unresolved(upstream: &Upstream) -> bool {
 }
 
 /// Starts what a snapshot needs that the previous one has not started already.
-pub fn activate(snapshot: &Snapshot, previous: Option<&Snapshot>) {
+pub fn activate(snapshot: &Snapshot, previous: Option<&Snapshot>, names: &Arc<Names>) {
     for upstream in snapshot
         .upstreams
         .iter()
@@ -46,7 +48,10 @@ pub fn activate(snapshot: &Snapshot, previous: Option<&Snapshot>) {
     {
         let known = |old: &Snapshot| old.upstreams.iter().any(|old| Arc::ptr_eq(old, upstream));
         if !previous.is_some_and(known) {
-            tokio::spawn(resolve::keep_resolving(Arc::downgrade(upstream)));
+            tokio::spawn(resolve::keep_resolving(
+                Arc::downgrade(upstream),
+                names.clone(),
+            ));
         }
     }
 }

@@ -134,7 +134,7 @@ impl Reloader {
             one_at_a_time: tokio::sync::Mutex::default(),
         });
         let ready = reloader.ready(snapshot, None)?;
-        background::prepare(&ready.snapshot).await;
+        background::prepare(&ready.snapshot, &reloader.shared.names).await;
         reloader.apply(ready, None);
         Ok(reloader)
     }
@@ -181,7 +181,7 @@ impl Reloader {
             }
         })?;
         let ready = self.ready(Arc::new(snapshot), Some(&previous))?;
-        background::prepare(&ready.snapshot).await;
+        background::prepare(&ready.snapshot, &self.shared.names).await;
         self.apply(ready, Some(&previous));
         warn_of_restart(
             &previous.loaded.config,
@@ -216,7 +216,7 @@ impl Reloader {
         if let Some(destination) = ready.access_log {
             self.shared.access_log.redirect(destination);
         }
-        background::activate(&ready.snapshot, previous);
+        background::activate(&ready.snapshot, previous, &self.shared.names);
         self.shared.live.swap(ready.snapshot);
         self.listeners.commit(ready.sockets);
         self.admin.commit(ready.admin);

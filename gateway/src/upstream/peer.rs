@@ -62,7 +62,8 @@ impl Mould {
             _ if !self.tls => String::new(),
             (Some(name), _) => name.to_string(),
             (None, TargetHost::Name { name, .. }) => name.trim_end_matches('.').to_owned(),
-            (None, TargetHost::Address(_)) => address.ip().to_string(),
+            // Of a service, too: validation asks for a `server-name` there.
+            (None, TargetHost::Address(_) | TargetHost::Service { .. }) => address.ip().to_string(),
         };
         // A literal address: `HttpPeer::new` would look a name up and block.
         let mut peer = HttpPeer::new(address, self.tls, name);

@@ -90,7 +90,9 @@ fn a_reload_keeps_the_addresses_of_a_name() {
 #[tokio::test]
 async fn looks_names_up() {
     let upstream = upstream(vec![target("localhost:80", 1)]);
-    upstream.resolve().await;
+    let names = Arc::new(names::Names::new(Arc::default()));
+    names.configure(&[]);
+    upstream.resolve(&names).await;
     let addresses = upstream.states().remove(0).addresses;
     assert!(addresses.iter().all(|address| address.ip().is_loopback()) && !addresses.is_empty());
 }

@@ -84,6 +84,11 @@ pub enum TargetHost {
         /// The port.
         port: u16,
     },
+    /// A service whose hosts and ports SRV records name.
+    Service {
+        /// The name of the records.
+        name: String,
+    },
 }
 
 /// TLS to the targets of an upstream, with what its files held when they were read.

@@ -14,7 +14,7 @@ use crate::config::secret::SecretRef;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct RawUpstream {
-    /// Where requests go: `"host:port"` or `{ address = "host:port", weight = 3 }`, at least one.
+    /// Where requests go: `"host:port"`, `"srv:_http._tcp.NAME"` or `{ address = "host:port", weight = 3 }`, at least one.
     pub(in crate::config) targets: At<Vec<At<Either<HostPort, RawTarget>>>>,
     /// How a target is picked. Default: `"round-robin"`.
     pub(in crate::config) balance: Option<At<RawBalance>>,
@@ -42,7 +42,7 @@ pub(in crate::config) struct RawUpstream {
     pub(in crate::config) idle_timeout: Option<At<Time>>,
     /// The `Host` that targets see: `"client"`, `"target"` or a host name. Default: `"client"`.
     pub(in crate::config) host: Option<At<HostChoice>>,
-    /// How often names are looked up again. Default: `"30s"`.
+    /// Names are looked up again when DNS's answer is over, at the latest after this. Default: `"30s"`.
     pub(in crate::config) resolve_every: Option<At<Time>>,
     /// Which forwarding headers targets get. Default: `"legacy"`.
     pub(in crate::config) forwarded: Option<At<RawForwarded>>,
@@ -52,7 +52,7 @@ pub(in crate::config) struct RawUpstream {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct RawTarget {
-    /// Host and port.
+    /// Host and port, or a service: `"srv:_http._tcp.NAME"`.
     pub(in crate::config) address: At<HostPort>,
     /// Share of requests, 1 to 1000. Default: `1`.
     pub(in crate::config) weight: Option<At<u32>>,

@@ -105,6 +105,7 @@ fn reaches(target: &TargetHost, address: &SocketAddr) -> bool {
             let local = name == "localhost" || name.ends_with(".localhost");
             *port == address.port() && local && here
         }
+        TargetHost::Service { .. } => false,
     }
 }
 

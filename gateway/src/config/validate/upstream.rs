@@ -11,10 +11,10 @@ use plugins::contract::value::Value;
 
 use super::process::secret;
 use super::{Context, bounds, plain};
-use crate::config::leaf::{CookieName, HostPort};
+use crate::config::leaf::{CookieName, HostChoice, HostPort};
 use crate::config::model::{
     Action, Balance, Config, Dispatch, Forwarded, HostPolicy, StickyCookie, TargetConfig,
-    UpstreamConfig, UpstreamId,
+    TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
 };
 use crate::config::raw::{
     Either, RawBalance, RawForwarded, RawStickyCookie, RawTarget, RawUpstream,
@@ -48,6 +48,7 @@ fn upstream(name: &str, span: Span, raw: RawUpstream, context: &mut Context<'_>)
     let balance = balance(raw.balance.as_ref(), raw.hash_on, context);
     let sticky_cookie = raw.sticky_cookie.map(|leaf| sticky_cookie(leaf, context));
     let report = &mut *context.report;
+    services(&raw.targets, tls.as_ref(), raw.host.as_ref(), report);
     let place = raw.targets.span();
     let targets = targets(raw.targets.into_inner(), report);
     if !targets.is_empty() && targets.iter().all(|target| target.backup) {
@@ -153,6 +154,38 @@ fn sticky_cookie(
         key: key.map(|key| secret(key, context)),
         max_age: max_age.map(|age| bounds::COOKIE_AGE.duration(Some(&age), context.report)),
         span,
+    }
+}
+
+/// A service has no host of its own that a certificate or a `Host` could name.
+fn services(
+    targets: &[At<Either<HostPort, RawTarget>>],
+    tls: Option<&UpstreamTls>,
+    host: Option<&At<HostChoice>>,
+    report: &mut Report,
+) {
+    let is_service = |target: &&At<Either<HostPort, RawTarget>>| {
+        let address = match &***target {
+            Either::Short(address) => address,
+            Either::Long(table) => &table.address,
+        };
+        matches!(address.host, TargetHost::Service { .. })
+    };
+    let Some(service) = targets.iter().find(is_service) else {
+        return;
+    };
+    if tls.is_some_and(|tls| tls.server_name.is_none()) {
+        let message = "TLS to a service needs the name that its certificates have";
+        report
+            .error(service.span(), "upstream.service", message)
+            .help("add it: tls = { server-name = \"orders.internal\" }");
+    }
+    if let Some(host) = host.filter(|host| host.0 == HostPolicy::Target) {
+        let message = "the targets of a service have no `Host` of their own";
+        report
+            .error(host.span(), "upstream.service", message)
+            .related(service.span(), "the service")
+            .help("write \"client\" or a host name");
     }
 }
 

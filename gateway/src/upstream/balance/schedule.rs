@@ -2,7 +2,7 @@
 
 /// Indices of the weights, each as often as its weight (divided by the common divisor), interleaved so that nobody
 /// gets a burst: the k-th turn of a weight `w` stands at `(k + ½) / w` of the round.
-pub(super) fn smooth(weights: &[u32]) -> Box<[u32]> {
+pub(in crate::upstream) fn smooth(weights: &[u32]) -> Box<[u32]> {
     let divisor = weights.iter().copied().fold(0, gcd).max(1);
     let mut turns: Vec<(f64, u32)> = Vec::new();
     for (index, weight) in (0u32..).zip(weights) {

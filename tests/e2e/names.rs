@@ -1,0 +1,157 @@
+//! Names of targets: looked up by DNS off the request path, again when the answer is over, kept when DNS fails.
+
+use std::net::SocketAddr;
+
+use harness::{Backend, Config, Dns, Gateway, wait};
+
+/// A gateway whose only target is this, asking this server for names.
+fn gateway(dns: &Dns, target: &str, keys: &str) -> Gateway {
+    let text = format!(
+        "[server]\nworkers = 1\nresolvers = [\"{}\"]\n\
+         [listener.public]\naddress = \"@address.public@\"\n\
+         [upstream.orders]\ntargets = [\"{target}\"]\n{keys}\n\
+         [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n",
+        dns.addr()
+    );
+    Gateway::start(Config::new(text))
+}
+
+/// Two backends at one port of two addresses, so that one name can stand for both.
+fn twins() -> (Backend, Backend) {
+    for _ in 0..50 {
+        let one = Backend::named("one");
+        let other = SocketAddr::from(([127, 0, 0, 2], one.addr().port()));
+        if std::net::TcpListener::bind(other).is_ok() {
+            return (one, Backend::at(other));
+        }
+    }
+    panic!("no port that is free at both addresses");
+}
+
+#[test]
+fn asks_the_servers_that_are_named() {
+    let (dns, backend) = (Dns::start(), Backend::start());
+    dns.addresses("orders.test", 60, &["127.0.0.1"]);
+    let gateway = gateway(&dns, &format!("orders.test:{}", backend.addr().port()), "");
+    assert_eq!(gateway.get("/").status, 200);
+    assert!(dns.questions().contains(&"orders.test".to_owned()));
+    let metrics = gateway.admin_get("/metrics").text();
+    assert!(
+        metrics.contains("gateway_lookups_total{result=\"found\"} "),
+        "{metrics}"
+    );
+    let asked = dns.questions().len();
+    assert_eq!(gateway.get("/").status, 200);
+    assert_eq!(dns.questions().len(), asked, "no request waits for DNS");
+}
+
+#[test]
+fn follows_a_name_when_its_answer_is_over() {
+    let (dns, (one, two)) = (Dns::start(), twins());
+    dns.addresses("orders.test", 1, &["127.0.0.1"]);
+    let target = format!("orders.test:{}", one.addr().port());
+    let gateway = gateway(&dns, &target, "resolve-every = \"1h\"");
+    assert_eq!(gateway.get("/").status, 200);
+    assert_eq!(two.requests().len(), 0);
+    dns.addresses("orders.test", 1, &["127.0.0.2"]);
+    wait::until(wait::DEADLINE, "the other address", || {
+        assert_eq!(gateway.get("/").status, 200);
+        !two.requests().is_empty()
+    });
+}
+
+#[test]
+fn looks_again_though_an_answer_holds_longer() {
+    let (dns, (one, two)) = (Dns::start(), twins());
+    dns.addresses("orders.test", 86_400, &["127.0.0.1"]);
+    let target = format!("orders.test:{}", one.addr().port());
+    let gateway = gateway(&dns, &target, "resolve-every = \"100ms\"");
+    assert_eq!(gateway.get("/").status, 200);
+    dns.addresses("orders.test", 86_400, &["127.0.0.2"]);
+    wait::until(wait::DEADLINE, "the other address", || {
+        gateway.get("/").status == 200 && !two.requests().is_empty()
+    });
+}
+
+#[test]
+fn keeps_the_last_good_addresses_while_dns_fails() {
+    let (dns, backend) = (Dns::start(), Backend::start());
+    dns.addresses("orders.test", 1, &["127.0.0.1"]);
+    let target = format!("orders.test:{}", backend.addr().port());
+    let gateway = gateway(&dns, &target, "resolve-every = \"100ms\"");
+    assert_eq!(gateway.get("/").status, 200);
+    dns.forget("orders.test");
+    dns.wait_question("orders.test");
+    gateway.wait_log("Cannot look up the name of a target");
+    assert_eq!(gateway.get("/").status, 200);
+    let metrics = gateway.admin_get("/metrics").text();
+    assert!(
+        !metrics.contains("gateway_lookups_total{result=\"failed\"} 0"),
+        "{metrics}"
+    );
+    dns.silent(true);
+    dns.wait_question("orders.test");
+    assert_eq!(gateway.get("/").status, 200);
+}
+
+#[test]
+fn serves_as_soon_as_a_name_is_there() {
+    let (dns, backend) = (Dns::start(), Backend::start());
+    let target = format!("orders.test:{}", backend.addr().port());
+    let gateway = gateway(&dns, &target, "resolve-every = \"100ms\"");
+    assert_eq!(gateway.get("/").code(), "upstream.no-target");
+    dns.addresses("orders.test", 60, &["127.0.0.1"]);
+    wait::until(wait::DEADLINE, "the name", || {
+        gateway.get("/").status == 200
+    });
+}
+
+#[test]
+fn takes_every_address_of_a_name_in_turn() {
+    let (dns, (one, two)) = (Dns::start(), twins());
+    dns.addresses("orders.test", 60, &["127.0.0.1", "127.0.0.2", "::1"]);
+    let gateway = gateway(&dns, &format!("orders.test:{}", one.addr().port()), "");
+    for _ in 0..4 {
+        assert_eq!(gateway.get("/").status, 200);
+    }
+    assert_eq!(
+        (one.requests().len(), two.requests().len()),
+        (2, 2),
+        "IPv6 only without IPv4"
+    );
+}
+
+#[test]
+fn a_service_gives_hosts_ports_and_shares() {
+    let dns = Dns::start();
+    let (large, small, spare) = (Backend::start(), Backend::start(), Backend::start());
+    let port = |backend: &Backend| backend.addr().port();
+    dns.addresses("a.test", 60, &["127.0.0.1"]);
+    dns.service(
+        "_http._tcp.orders.test",
+        1,
+        &[
+            (10, 30, port(&large), "a.test"),
+            (10, 10, port(&small), "a.test"),
+            (20, 0, port(&spare), "a.test"),
+        ],
+    );
+    let keys = "resolve-every = \"100ms\"";
+    let gateway = gateway(&dns, "srv:_http._tcp.orders.test", keys);
+    for _ in 0..12 {
+        assert_eq!(gateway.get("/").status, 200);
+    }
+    assert_eq!((large.requests().len(), small.requests().len()), (9, 3));
+    assert_eq!(spare.requests().len(), 0);
+
+    // Hosts of the first priority have no address any more.
+    let gone = [(10, 1, 1, "gone.test"), (20, 0, port(&spare), "a.test")];
+    dns.service("_http._tcp.orders.test", 1, &gone);
+    wait::until(wait::DEADLINE, "the second priority", || {
+        gateway.get("/").status == 200 && !spare.requests().is_empty()
+    });
+    let answer = gateway
+        .client()
+        .request("GET", "/", &[("host", "x.test")], b"");
+    assert_eq!(answer.status, 200);
+}
