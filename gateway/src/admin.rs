@@ -18,11 +18,12 @@ use pingora::protocols::http::ServerSession;
 use tokio::runtime::Handle;
 
 use crate::config::env::ProcessEnv;
-use crate::config::model::AdminConfig;
+use crate::config::model::{Address, AdminConfig};
 use crate::config::secret::SecretError;
+use crate::listen::tls::Tls;
 use crate::listen::{
     BindError, ConnFacts, Endpoint, HeadRefusal, ListenerFacts, Listeners, Prepared, Reception,
-    TurnedAway, Workers,
+    Settings, TurnedAway, Workers,
 };
 use crate::observe::collect::Exposition;
 use crate::proxy::{Shared, reception_answer};
@@ -124,26 +125,29 @@ impl AdminListeners {
     }
 
     /// Binds what is new and reads the tokens; changes nothing that runs.
-    pub fn prepare(&self, config: Option<&AdminConfig>) -> Result<Ready, AdminError> {
+    pub fn prepare(
+        &self,
+        config: Option<&AdminConfig>,
+        tls: Option<&Arc<Tls>>,
+    ) -> Result<Ready, AdminError> {
         let Some(config) = config else {
             return Ok(Ready {
                 sockets: self.listeners.prepare(Vec::new())?,
                 tokens: Tokens::default(),
             });
         };
-        let mut wanted = vec![settings::admin("admin", &config.address)];
+        let encrypted = |name: &str, at: &Address| Settings {
+            tls: tls.cloned(),
+            ..settings::admin(name, at)
+        };
+        let mut wanted = vec![encrypted("admin", &config.address)];
         wanted.extend(
             config
                 .probes
                 .as_ref()
                 .map(|at| settings::admin("probes", at)),
         );
-        wanted.extend(
-            config
-                .metrics
-                .as_ref()
-                .map(|at| settings::admin("metrics", at)),
-        );
+        wanted.extend(config.metrics.as_ref().map(|at| encrypted("metrics", at)));
         let resolve = |token: &crate::config::secret::SecretRef| token.resolve(&ProcessEnv);
         let tokens = Tokens {
             read: config.read_token.as_ref().map(resolve).transpose()?,
@@ -153,6 +157,11 @@ impl AdminListeners {
             sockets: self.listeners.prepare(wanted)?,
             tokens,
         })
+    }
+
+    /// The TLS that serves now.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.listeners.tls("admin")
     }
 
     /// Closes its sockets.

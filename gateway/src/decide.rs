@@ -15,7 +15,7 @@ use plugins::contract::flow::{Flow, Reply, ReplyBody};
 use plugins::contract::template::{Place, Template};
 use plugins::contract::token::preflight_method;
 use plugins::contract::value::ValueError;
-use plugins::contract::view::{Captured, RequestBody, RequestView};
+use plugins::contract::view::{Captured, ClientCertificate, RequestBody, RequestView};
 
 use crate::config::model::{PathChange, TrailingSlash};
 use crate::routing::path::normalise;
@@ -37,6 +37,8 @@ pub struct Incoming<'a> {
     pub query: Option<&'a str>,
     /// Header fields as received.
     pub headers: &'a HeaderMap,
+    /// Whether the client came by TLS, to us or to a trusted proxy.
+    pub secure: bool,
 }
 
 /// The route of a request.
@@ -66,6 +68,8 @@ pub struct Identified<'a> {
     pub client: Option<IpAddr>,
     /// Whether the client came by TLS.
     pub secure: bool,
+    /// The certificate that it showed.
+    pub certificate: Option<&'a ClientCertificate>,
     /// What the head says of the body.
     pub body: RequestBody,
     /// Host in lower case, without port.
@@ -84,6 +88,9 @@ pub fn route<'a, T: Tracer>(
     captures: &mut Captures,
     tracer: &mut T,
 ) -> Result<Routed<'a>, Box<Reply>> {
+    if let Some(port) = listener.redirect_https.filter(|_| !incoming.secure) {
+        return Err(to_https(incoming, port));
+    }
     let path = normalise(incoming.path, listener.path_policy).map_err(refusals::path)?;
     // A preflight is routed like the request that it asks about.
     let preflight = preflight_method(incoming.method, incoming.headers);
@@ -103,6 +110,34 @@ pub fn route<'a, T: Tracer>(
         Found::Ambiguous { source, name } => Err(refusals::ambiguous(source, &name)),
         Found::NotFound => Err(other_slash(snapshot, &listener.router, &request)
             .unwrap_or_else(|| Box::new(Reply::refusal(&refusals::NO_ROUTE)))),
+    }
+}
+
+/// The same URL with `https`; nothing of it is interpreted here.
+fn to_https(incoming: &Incoming<'_>, port: u16) -> Box<Reply> {
+    if incoming.host.is_empty() {
+        return Box::new(Reply::refusal(&refusals::NO_HOST));
+    }
+    let mut to = format!("https://{}", incoming.host);
+    if port != 443 {
+        to.push(':');
+        to.push_str(&port.to_string());
+    }
+    to.push_str(if incoming.path == "*" {
+        "/"
+    } else {
+        incoming.path
+    });
+    if let Some(query) = incoming.query {
+        to.push('?');
+        to.push_str(query);
+    }
+    match HeaderValue::try_from(to) {
+        Ok(location) => {
+            let reply = Reply::plain(StatusCode::PERMANENT_REDIRECT, ReplyBody::Empty);
+            Box::new(reply.header(header::LOCATION, location))
+        }
+        Err(_) => Box::new(Reply::refusal(&refusals::NO_HOST)),
     }
 }
 
@@ -219,6 +254,7 @@ impl<'a> Identified<'a> {
         RequestView {
             method,
             secure: self.secure,
+            client_certificate: self.certificate,
             host: self.host,
             path: self.path,
             query,

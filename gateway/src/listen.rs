@@ -4,6 +4,7 @@
 //! Workers ─ one thread, one runtime, one app each
 //!    │            Listeners ─ what is open; prepare and commit at reload
 //!    └── accept ◀─────┘   caps, PROXY protocol
+//!          ├── tls: the handshake, where the listener has certificates
 //!          └── http1: head → check → Conn → Pingora ─┐ next request
 //!                │     ▲──────────────────────────────┘
 //!                └── http2: by prior knowledge, Pingora's own loop
@@ -21,6 +22,7 @@ pub use self::facts::{ConnFacts, Endpoint, ListenerFacts, facts, head_began, set
 pub use self::listeners::{BindError, Listeners, Prepared};
 pub use self::refusal::{HeadRefusal, TurnedAway};
 pub use self::settings::{Address, H2Settings, HeadLimits, Settings};
+pub use self::tls::HandshakeFailure;
 pub use self::workers::Workers;
 
 mod accept;
@@ -42,6 +44,7 @@ pub mod proxy_protocol;
 mod refusal;
 mod settings;
 mod socket;
+pub mod tls;
 mod workers;
 
 #[cfg(test)]
@@ -58,6 +61,9 @@ pub trait Reception: Send + Sync + 'static {
     /// The whole HTTP/1.1 answer to a refused head, with `Connection: close`; logs and counts it. `head` is what arrived,
     /// unchecked, never longer than the listener's limit and one read.
     fn refuse(&self, conn: &ConnFacts, refusal: HeadRefusal, head: &[u8]) -> Bytes;
+
+    /// A handshake is over, or has failed.
+    fn shaken(&self, _conn: &ConnFacts, _failure: Option<&HandshakeFailure>) {}
 
     /// A connection was accepted.
     fn opened(&self, conn: &ConnFacts);

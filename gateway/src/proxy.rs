@@ -7,6 +7,7 @@ mod ctx;
 pub mod failure;
 mod finish;
 mod forward;
+mod handshakes;
 pub mod headers;
 mod http2_head;
 mod lower;
@@ -34,6 +35,7 @@ use crate::runtime::Live;
 use crate::upstream::names::Names;
 use ctx::Ctx;
 
+pub use handshakes::Handshakes;
 pub use reception::{Front, answer as reception_answer, refusal_of};
 pub use turned_away::Departures;
 
@@ -49,6 +51,8 @@ pub struct Shared {
     pub access_log: AccessLog,
     /// Connections closed unread.
     pub turned_away: Departures,
+    /// TLS handshakes by result.
+    pub handshakes: Handshakes,
 }
 
 /// The gateway as one worker runs it.

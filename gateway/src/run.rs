@@ -14,7 +14,7 @@ use crate::config::render::Colour;
 use crate::listen::{Listeners, Workers};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
-use crate::proxy::{Departures, Front, Shared};
+use crate::proxy::{Departures, Front, Handshakes, Shared};
 use crate::runtime::compile::compile;
 use crate::runtime::reload::{ReloadError, Reloader, Source};
 use crate::runtime::{Live, watch};
@@ -79,6 +79,7 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
         names: Arc::new(Names::new(metrics.clone())),
         metrics,
         turned_away: Departures::default(),
+        handshakes: Handshakes::default(),
     });
     use_timers_that_forget();
     let for_workers = shared.clone();
@@ -90,7 +91,15 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
         .map_err(|error| RunError::Start(error.to_string()))?;
     let admin = Arc::new(AdminListeners::start(&control)?);
     let reloader = Reloader::start(source, shared.clone(), listeners.clone(), admin.clone()).await;
-    let reloader = reloader.map_err(|error| RunError::Start(error.render()))?;
+    let reloader = reloader.map_err(|error| {
+        let is_mistake = matches!(error, ReloadError::Tls { .. });
+        let kind = if is_mistake {
+            RunError::Config
+        } else {
+            RunError::Start
+        };
+        kind(error.render())
+    })?;
     control.ready(reloader.clone());
     let for_watch = shared.clone();
     tokio::spawn(watch::run(reloader.clone(), move || {

@@ -5,11 +5,13 @@ pub mod background;
 pub mod compile;
 pub mod reload;
 pub mod route;
+pub mod tls;
 pub mod watch;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use plugins::ip_filter::Ranges;
 
 use crate::config::Loaded;
@@ -42,6 +44,14 @@ pub struct Listener {
     pub trusted_proxies: Ranges,
     /// Whether anybody's are.
     pub trusts: bool,
+    /// Whether it speaks TLS.
+    pub secure: bool,
+    /// The port of `https` to which every request is sent that did not come by it.
+    pub redirect_https: Option<u16>,
+    /// `Strict-Transport-Security`, where it is said.
+    pub hsts: Option<HeaderValue>,
+    /// Whether clients must have shown a certificate.
+    pub requires_client: bool,
 }
 
 /// The pointer to the snapshot that new requests get.

@@ -12,16 +12,44 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{self, Command, Output};
+use std::sync::OnceLock;
+
+#[path = "check/certificates.rs"]
+mod certificates;
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check")
 }
 
+/// A copy of the directory with certificates beside it, which are made anew: none is in the repository, and none expires.
+fn workplace() -> &'static Path {
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
+    PLACE.get_or_init(|| {
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("check-{}", process::id()));
+        copy(&directory(), &place);
+        certificates::make(&place.join("certs"));
+        place
+    })
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory can be made");
+    for entry in fs::read_dir(from).expect("the directory is there") {
+        let entry = entry.expect("the entry can be read");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(from, to).expect("the file can be copied");
+        }
+    }
+}
+
 fn gateway(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(args)
-        .current_dir(directory())
+        .current_dir(workplace())
         .env_clear()
         .env("GREETING", "hello")
         .output()

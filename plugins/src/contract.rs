@@ -28,7 +28,7 @@ pub mod prelude {
     pub use super::template::{Place, Template};
     pub use super::units::{Size, Time};
     pub use super::value::{Value, ValueError};
-    pub use super::view::{RequestBody, RequestView, ResponseView};
+    pub use super::view::{ClientCertificate, RequestBody, RequestView, ResponseView};
     pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
     pub use pingora_http::{RequestHeader, ResponseHeader};
     pub use schemars::JsonSchema;

@@ -36,6 +36,7 @@ mod replies;
 mod rewriting;
 mod routing;
 mod shutdown;
+mod tls;
 mod upgrades;
 mod upstream_h2;
 mod upstream_tls;

@@ -145,6 +145,7 @@ fn refused(error: &ReloadError) -> Value {
         ReloadError::Config(failure) => {
             crate::config::render::json(&failure.report, &failure.sources)
         }
+        ReloadError::Tls { report, loaded } => crate::config::render::json(report, &loaded.sources),
         ReloadError::Compile { .. }
         | ReloadError::Bind(_)
         | ReloadError::Admin(_)
@@ -222,11 +223,49 @@ fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Vec<u8
     answer
 }
 
+/// What there is to know of TLS with clients.
+fn tls_sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<Source> {
+    let (of_certificates, of_handshakes) = (listeners.clone(), shared.clone());
+    vec![
+        Source {
+            name: "gateway_certificate_expiry_timestamp_seconds",
+            help: "When a listener's certificate ends, in seconds since 1970.",
+            kind: MetricType::GAUGE,
+            read: Box::new(move || {
+                let ends = of_certificates.certificate_expiries().into_iter();
+                ends.map(|(listener, certificate, end)| {
+                    let labels = vec![("listener", listener), ("certificate", certificate)];
+                    (labels, float(u64::try_from(end).unwrap_or(0)))
+                })
+                .collect()
+            }),
+        },
+        Source {
+            name: "gateway_tls_handshakes_total",
+            help: "TLS handshakes with clients by result.",
+            kind: MetricType::COUNTER,
+            read: Box::new(move || {
+                let counts = of_handshakes.handshakes.read().into_iter();
+                counts
+                    .map(|(listener, result, count)| {
+                        let labels = vec![
+                            ("listener", listener.to_string()),
+                            ("result", result.to_owned()),
+                        ];
+                        (labels, float(count))
+                    })
+                    .collect()
+            }),
+        },
+    ]
+}
+
 /// Gauges that are read when somebody looks.
 pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<Source> {
     let (of_connections, of_refused) = (listeners.clone(), shared.clone());
     let of_targets = shared.clone();
-    vec![
+    let mut sources = tls_sources(shared, listeners);
+    sources.extend([
         Source {
             name: "gateway_upstream_in_flight",
             help: "Attempts that are under way by target.",
@@ -274,7 +313,8 @@ pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<S
             kind: MetricType::GAUGE,
             read: Box::new(|| vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)]),
         },
-    ]
+    ]);
+    sources
 }
 
 fn in_flight(upstream: &Upstream) -> Vec<Sample> {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::{Format, WRONG, answer, colour, complain};
-use crate::config::{self, Loaded, render};
+use crate::config::{self, Failure, Loaded, render};
+use crate::runtime;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -22,8 +23,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> ExitCode {
     let (mut said, mut complaints, mut wrong) = (String::new(), Vec::new(), false);
     for file in &args.files {
-        let loaded = config::load(file);
-        wrong |= loaded.is_err();
+        let mut loaded = config::load(file);
+        if let Ok(loaded) = &mut loaded {
+            runtime::tls::check(&loaded.config, &mut loaded.report);
+            loaded.report.tidy();
+        }
+        wrong |= is_wrong(&loaded);
         let (report, sources) = match &loaded {
             Ok(loaded) => (&loaded.report, &loaded.sources),
             Err(failure) => (&failure.report, &failure.sources),
@@ -36,7 +41,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
             Format::Text => {
                 complain(&render::text(report, sources, colour()));
-                if let Ok(loaded) = &loaded {
+                if let Ok(loaded) = &loaded
+                    && !loaded.report.has_errors()
+                {
                     said = format!("{said}{}: {}\n", file.display(), praise(loaded));
                 }
             }
@@ -51,6 +58,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
     } else {
         answered
     }
+}
+
+fn is_wrong(loaded: &Result<Loaded, Box<Failure>>) -> bool {
+    loaded
+        .as_ref()
+        .map_or(true, |loaded| loaded.report.has_errors())
 }
 
 fn praise(loaded: &Loaded) -> String {

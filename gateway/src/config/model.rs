@@ -17,7 +17,7 @@ use plugins::contract::value::Value;
 mod listener;
 mod upstream;
 
-pub use listener::ListenerConfig;
+pub use listener::{CertificateConfig, ClientsConfig, ListenerConfig, TlsConfig, TlsVersion};
 pub use upstream::{
     Authorities, Balance, ClientIdentity, Forwarded, HostPolicy, Protocol, StickyCookie,
     TargetConfig, TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
@@ -41,6 +41,15 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// `[access-log]`
     pub access_log: AccessLogConfig,
+}
+
+/// A file that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Where it is named.
+    pub span: Span,
 }
 
 /// `[server]`
@@ -216,6 +225,8 @@ pub struct AdminConfig {
     pub probes: Option<Address>,
     /// An address for `/metrics` alone.
     pub metrics: Option<Address>,
+    /// TLS of all but the probes; `None` is plaintext.
+    pub tls: Option<TlsConfig>,
 }
 
 /// `[access-log]`

@@ -23,7 +23,10 @@ mod switch;
 mod upstream;
 
 pub(super) use either::Either;
-pub(super) use listener::{RawListener, RawTolerance};
+pub(super) use listener::{
+    RawCertificate, RawClientAuth, RawListener, RawRedirectHttps, RawTls, RawTlsVersion,
+    RawTolerance,
+};
 pub(super) use route::{
     RawCondition, RawConditions, RawDispatch, RawMatch, RawNames, RawRedirect, RawRespond,
     RawRoute, RawRouteUpstream, RawSplit, RawTrailingSlash,
@@ -99,6 +102,8 @@ pub(super) struct RawAdmin {
     pub(super) probes: Option<At<ListenAddress>>,
     /// An address for `/metrics` alone.
     pub(super) metrics: Option<At<ListenAddress>>,
+    /// Certificates: with them `address` and `metrics` speak TLS only; `probes` stays plaintext.
+    pub(super) tls: Option<At<RawTls>>,
 }
 
 /// Tokens of the admin listener.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use plugins::contract::place::{At, Span};
 use plugins::contract::report::{Report, nearest};
@@ -21,13 +21,15 @@ mod process;
 mod redirect;
 mod respond;
 mod route;
+mod tls;
 mod upstream;
 mod values;
 
 use super::files::Files;
 use super::leaf::FileRef;
-use super::model::Config;
+use super::model::{Config, ListenerConfig};
 use super::raw::Raw;
+use super::secret::SecretRef;
 use super::shape::Damage;
 use super::source::{SourceFile, SourceMap};
 
@@ -39,8 +41,9 @@ pub(super) fn validate(
     files: &mut Files,
     report: &mut Report,
 ) -> Option<Config> {
-    let names = Names {
+    let mut names = Names {
         listeners: positions(raw.listeners.keys()),
+        serving: Vec::new(),
         upstreams: positions(raw.upstreams.keys()),
     };
     let mut context = Context {
@@ -51,6 +54,7 @@ pub(super) fn validate(
     };
     let server = process::server(raw.server, &mut context);
     let listeners = listener::all(raw.listeners, &mut context);
+    names.serving = serving(&listeners);
     let upstreams = upstream::all(raw.upstreams, &mut context);
     let admin = process::admin(raw.admin, &mut context);
     let access_log = process::access_log(raw.access_log);
@@ -91,7 +95,16 @@ struct Context<'a> {
 /// Names that others refer to, with their positions in the model.
 struct Names {
     listeners: BTreeMap<String, usize>,
+    /// Listeners that do more than redirect.
+    serving: Vec<usize>,
     upstreams: BTreeMap<String, usize>,
+}
+
+fn serving(listeners: &[ListenerConfig]) -> Vec<usize> {
+    let all = listeners.iter().enumerate();
+    all.filter(|(_, one)| !one.only_redirects())
+        .map(|(position, _)| position)
+        .collect()
 }
 
 fn positions<'a>(names: impl Iterator<Item = &'a String>) -> BTreeMap<String, usize> {
@@ -151,6 +164,19 @@ impl Context<'_> {
         let source = self.sources.file(file.span().start);
         let directory = source.map(SourceFile::directory).unwrap_or_default();
         directory.join(&file.0)
+    }
+
+    /// Where a secret is, seen from the file that names it.
+    fn secret(&self, leaf: At<SecretRef>) -> SecretRef {
+        let directory = self.sources.file(leaf.span().start);
+        let directory = directory.map(SourceFile::directory).unwrap_or_default();
+        leaf.into_inner().relative_to(&directory)
+    }
+
+    /// Makes the content of a file a part of the configuration: when it changes, that is a new one.
+    fn watch(&mut self, path: &Path) {
+        // Who uses the file complains where it cannot be read.
+        drop(self.files.read(path));
     }
 
     /// The place of a part of a string.

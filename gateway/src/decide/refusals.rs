@@ -30,6 +30,12 @@ pub static AMBIGUOUS: Refusal = refusal(
     "route.ambiguous",
     "A value that decides about the route is ambiguous.",
 );
+/// Nobody knows to which host a redirect to `https` should lead.
+pub static NO_HOST: Refusal = refusal(
+    400,
+    "redirect.host",
+    "The request names no host to which it could be redirected.",
+);
 /// A dispatch has no answer for the request's value.
 pub static NO_MATCH: Refusal = refusal(404, "dispatch.no-match", "Nothing serves this value here.");
 /// A value that the answer or the upstream's request needs is not in the request.

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::Reception;
 use super::caps;
 use super::census::{Census, Ticket};
-use super::conn::{Conn, Io};
+use super::conn::{Conn, Io, Plain};
 use super::facts::{ConnFacts, Endpoint};
 use super::gate::Gate;
 use super::http1;
@@ -21,6 +21,7 @@ use super::introduction;
 use super::live::Listener;
 use super::refusal::TurnedAway;
 use super::socket::Bound;
+use super::tls;
 
 /// How long to leave a full process alone; the waiting connections stay in the kernel's queue.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
@@ -116,8 +117,15 @@ async fn attend<R: Reception>(accepted: Accepted, post: Arc<Post<R>>, mut ticket
             Err(why) => return turn_away(&post, ends.client, why),
         }
     }
-    let conn = greet(io, ends, &post);
+    let mut conn = greet(io, ends, &post);
     let _visit = Visit::begin(&post, conn.facts().clone(), ticket);
+    let tls = post.listener.live().settings.tls.clone();
+    // Boxed, so that a connection does not keep room for what is over.
+    if let Some(tls) = tls
+        && !Box::pin(tls::admit(&mut conn, &tls, &*post.reception)).await
+    {
+        return;
+    }
     http1::serve(conn, Arc::clone(&post)).await;
 }
 
@@ -129,7 +137,7 @@ fn greet<R: Reception>(io: Io, ends: Ends, post: &Post<R>) -> Box<Conn> {
         listener,
         client: ends.client,
         local: ends.local,
-        tls: false,
+        tls: None,
         gate,
     };
     Box::new(Conn::new(io, facts, live.settings.write_timeout))
@@ -196,11 +204,11 @@ impl Accepted {
                     tracing::debug!(%error, "A client's socket keeps its delay");
                 }
                 let local = stream.local_addr().map_or(Endpoint::Unix, Endpoint::Ip);
-                (Io::Tcp(stream), Ends { client, local })
+                (Io::Plain(Plain::Tcp(stream)), Ends { client, local })
             }
             Self::Unix(stream) => {
                 let local = Endpoint::Unix;
-                (Io::Unix(stream), Ends { client, local })
+                (Io::Plain(Plain::Unix(stream)), Ends { client, local })
             }
         }
     }

@@ -14,9 +14,10 @@ use tokio::time::Sleep;
 use super::facts::ConnFacts;
 use super::framing::{Boundary, Framing};
 use super::live::Live;
+use super::tls::TlsFacts;
 
 use self::deadline::Deadline;
-pub(crate) use self::socket::Io;
+pub(crate) use self::socket::{Io, Plain};
 
 mod closing;
 mod deadline;
@@ -81,6 +82,27 @@ impl Conn {
         &self.facts
     }
 
+    /// Takes the socket away for a handshake; `put` gives it back.
+    pub(crate) fn take_plain(&mut self) -> Option<Plain> {
+        match std::mem::replace(&mut self.io, Io::Away) {
+            Io::Plain(plain) => Some(plain),
+            other @ (Io::Tls(_) | Io::Away) => {
+                self.io = other;
+                None
+            }
+        }
+    }
+
+    /// What carries the bytes from here on.
+    pub(crate) fn put(&mut self, io: Io) {
+        self.io = io;
+    }
+
+    /// From here on this connection is encrypted.
+    pub(crate) fn note_tls(&mut self, facts: Arc<TlsFacts>) {
+        self.facts.tls = Some(facts);
+    }
+
     /// Follows the listener to its latest settings, which a reload may have changed since the last request.
     pub(crate) fn adopt(&mut self, live: &Live) {
         self.write_timeout = live.settings.write_timeout;
@@ -117,7 +139,7 @@ impl Conn {
 
     /// Whether everything that Pingora wrote was sent.
     pub(crate) fn pending_is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && !self.io.holds_unsent()
     }
 
     /// From here on this is HTTP/2: no messages to follow, and what is written is already gathered.

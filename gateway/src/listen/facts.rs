@@ -11,6 +11,7 @@ use pingora::protocols::http::ServerSession;
 
 use super::conn::Conn;
 use super::gate::Gate;
+use super::tls::TlsFacts;
 
 /// Which listener a connection came by.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub struct ConnFacts {
     pub client: Endpoint,
     /// The address that the client reached.
     pub local: Endpoint,
-    /// Whether it is encrypted.
-    pub tls: bool,
+    /// What is known of its encryption; none on plaintext.
+    pub tls: Option<Arc<TlsFacts>>,
     pub(crate) gate: Arc<Gate>,
 }
 

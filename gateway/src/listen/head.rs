@@ -65,7 +65,17 @@ struct Wait<'a> {
     checker: Checker,
     deadline: Instant,
     begun: bool,
-    may_be_http2: bool,
+    http2: Http2,
+}
+
+/// Whether the preface of HTTP/2 may come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Http2 {
+    Never,
+    /// On plaintext: the listener's latest settings decide.
+    Perhaps,
+    /// The TLS handshake agreed on it.
+    Agreed,
 }
 
 /// Waits until the next head is complete, refused, or not to be expected any more.
@@ -77,6 +87,12 @@ pub(crate) async fn arrive(
 ) -> Arrival {
     let deadline = Instant::now() + listener.live().settings.idle_timeout;
     let checker = Checker::default();
+    let http2 = match &conn.facts().tls {
+        _ if !first => Http2::Never,
+        None => Http2::Perhaps,
+        Some(tls) if tls.http2 => Http2::Agreed,
+        Some(_) => Http2::Never,
+    };
     let mut wait = Wait {
         conn,
         alarm,
@@ -84,7 +100,7 @@ pub(crate) async fn arrive(
         checker,
         deadline,
         begun: false,
-        may_be_http2: first,
+        http2,
     };
     poll_fn(|cx| wait.poll(cx)).await
 }
@@ -112,18 +128,22 @@ impl Wait<'_> {
             self.begun = true;
             self.conn.note_head_began();
             let live = self.listener.live();
-            self.may_be_http2 &= live.settings.http2;
+            if self.http2 == Http2::Perhaps && !live.settings.http2 {
+                self.http2 = Http2::Never;
+            }
             self.deadline =
                 Instant::from_std(self.conn.head_began()) + live.settings.header_timeout;
         }
     }
 
     fn look(&mut self) -> Option<Arrival> {
-        if self.may_be_http2 {
+        if self.http2 != Http2::Never {
             match preface(self.conn.early()) {
                 Some(true) => return Some(Arrival::Http2),
                 Some(false) => return None,
-                None => self.may_be_http2 = false,
+                // There is no answer in a protocol that was not agreed on.
+                None if self.http2 == Http2::Agreed => return Some(Arrival::Over),
+                None => self.http2 = Http2::Never,
             }
         }
         // What is in force now, not when the wait began.

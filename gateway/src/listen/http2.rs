@@ -1,4 +1,4 @@
-//! HTTP/2 by prior knowledge: recognised by us, spoken by Pingora, whose budget for malformed streams is private.
+//! HTTP/2 by prior knowledge or ALPN: recognised by us, spoken by Pingora, whose budget for malformed streams is private.
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ use super::census::Census;
 use super::live::{Listener, Live};
 use super::settings::{Address, Settings};
 use super::socket::Bound;
+use super::tls::Tls;
 use super::workers::{Opening, Workers};
 
 /// A listener's address cannot be had.
@@ -84,6 +85,26 @@ impl Listeners {
             (name, open.listener.connections.load(Ordering::Relaxed))
         };
         self.open().iter().map(count).collect()
+    }
+
+    /// The TLS of an open listener.
+    pub fn tls(&self, name: &str) -> Option<Arc<Tls>> {
+        let open = self.open();
+        let live = open.iter().map(|one| one.listener.live());
+        let mut named = live.filter(|live| live.settings.name == name);
+        named.next()?.settings.tls.clone()
+    }
+
+    /// Listener, certificate and end (seconds since 1970) of every certificate in service.
+    pub fn certificate_expiries(&self) -> Vec<(String, String, i64)> {
+        let mut found = Vec::new();
+        for one in self.open().iter() {
+            let live = one.listener.live();
+            let ends = live.settings.tls.iter().flat_map(|tls| tls.expiries());
+            found
+                .extend(ends.map(|(name, end)| (live.settings.name.clone(), name.to_owned(), end)));
+        }
+        found
     }
 
     /// Each listener's name and, for TCP, the address in force.

@@ -6,8 +6,10 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::tls::Tls;
 use plugins::ip_filter::Network;
 
 /// Where a listener listens.
@@ -91,14 +93,16 @@ impl Default for H2Settings {
 const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// Everything that one listener is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The name from the configuration: `[listener.NAME]`.
     pub name: String,
     /// Where to listen. Two listeners with the same address are the same socket across reloads.
     pub address: Address,
-    /// Whether HTTP/2 is spoken: by prior knowledge on plaintext. Default true.
+    /// Whether HTTP/2 is spoken by prior knowledge on plaintext; with TLS the handshake decides. Default true.
     pub http2: bool,
+    /// Certificates and rules of TLS; none is plaintext. Default none.
+    pub tls: Option<Arc<Tls>>,
     /// From the first byte of a head to its last. Default 10 s.
     pub header_timeout: Duration,
     /// The longest pause between two pieces of a request body. Default 30 s.
@@ -130,6 +134,7 @@ impl Settings {
             name: name.into(),
             address,
             http2: true,
+            tls: None,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_mins(1),

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use pingora::http::RequestHeader;
 use plugins::chain::Memory;
 use plugins::contract::flow::Reply;
-use plugins::contract::view::RequestBody;
+use plugins::contract::view::{ClientCertificate, RequestBody};
 
 use crate::decide::Identified;
 use crate::routing::Captures;
@@ -41,6 +41,8 @@ pub(super) struct Seen {
     /// Whether that end is a trusted proxy.
     pub(super) trusted: bool,
     pub(super) secure: bool,
+    /// Who the client has proven to be by TLS.
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
     pub(super) id: HeaderValue,
     /// Host in lower case, without port.
     pub(super) host: Box<str>,
@@ -132,6 +134,7 @@ impl Seen {
             peer: None,
             trusted: false,
             secure: false,
+            certificate: None,
             id: HeaderValue::from_static(""),
             host: Box::default(),
             path: None,
@@ -157,6 +160,7 @@ impl Seen {
             route: route.map_or("", |route| &*route.name),
             client: self.client,
             secure: self.secure,
+            certificate: self.certificate.as_deref(),
             body: self.body,
             host: &self.host,
             path: self.path.as_deref().unwrap_or(head.uri.path()),

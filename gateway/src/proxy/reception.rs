@@ -10,7 +10,9 @@ use pingora::server::configuration::ServerConf;
 use plugins::contract::flow::Refusal;
 
 use super::{Gateway, Shared, reply, request_id};
-use crate::listen::{ConnFacts, Endpoint, HeadRefusal, ListenerFacts, Reception, TurnedAway};
+use crate::listen::{
+    ConnFacts, Endpoint, HandshakeFailure, HeadRefusal, ListenerFacts, Reception, TurnedAway,
+};
 use crate::observe::access_log::line::Line;
 
 /// Idle upstream connections that one worker keeps.
@@ -57,7 +59,11 @@ impl Reception for Front {
         let id = id.to_str().unwrap_or_default();
         self.shared.metrics.unrouted.count(refusal.status);
         self.log(conn, refusal, head, id);
-        reply::farewell(refusal, id)
+        reply::farewell(refusal, id, self.hsts(conn).as_ref())
+    }
+
+    fn shaken(&self, conn: &ConnFacts, failure: Option<&HandshakeFailure>) {
+        self.shared.handshakes.note(conn, failure);
     }
 
     fn opened(&self, _conn: &ConnFacts) {}
@@ -70,6 +76,15 @@ impl Reception for Front {
 }
 
 impl Front {
+    /// What encrypted connections of this listener tell browsers.
+    fn hsts(&self, conn: &ConnFacts) -> Option<HeaderValue> {
+        conn.tls.as_ref()?;
+        let snapshot = self.shared.live.snapshot();
+        let index = usize::try_from(conn.listener.index).unwrap_or(usize::MAX);
+        let index = snapshot.listener(&conn.listener.name, index)?;
+        snapshot.listeners.get(index)?.hsts.clone()
+    }
+
     /// The head could not be read, so only its first line is logged, as far as it goes.
     fn log(&self, conn: &ConnFacts, refusal: &'static Refusal, head: &[u8], id: &str) {
         let line = head
@@ -130,6 +145,7 @@ pub fn answer(refusal: HeadRefusal) -> Bytes {
     reply::farewell(
         refusal_of(refusal),
         request_id::make().to_str().unwrap_or_default(),
+        None,
     )
 }
 

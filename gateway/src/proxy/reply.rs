@@ -109,17 +109,20 @@ fn problem(refusal: &Refusal, detail: Option<&str>, request_id: &str) -> Bytes {
 }
 
 /// A whole HTTP/1.1 answer that ends its connection, for a head that was refused before any route was known.
-pub(super) fn farewell(refusal: &'static Refusal, id: &str) -> Bytes {
+pub(super) fn farewell(refusal: &'static Refusal, id: &str, hsts: Option<&HeaderValue>) -> Bytes {
     let body = problem(refusal, None, id);
     let reason = StatusCode::from_u16(refusal.status)
         .ok()
         .and_then(|status| status.canonical_reason());
+    let hsts = hsts.and_then(|value| value.to_str().ok());
+    let hsts = hsts.map(|value| format!("Strict-Transport-Security: {value}\r\n"));
     let head = format!(
         "HTTP/1.1 {} {}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Length: {}\r\n\
-         X-Request-Id: {id}\r\nConnection: close\r\n\r\n",
+         X-Request-Id: {id}\r\n{}Connection: close\r\n\r\n",
         refusal.status,
         reason.unwrap_or("Refused"),
         body.len(),
+        hsts.unwrap_or_default(),
     );
     [head.into_bytes(), body.to_vec()].concat().into()
 }

@@ -11,6 +11,7 @@ use plugins::contract::flow::{Flow, Refusal, Reply};
 use super::ctx::{Ctx, Progress, Seen};
 use super::{client_addr, failure, http2_head, lower, reception, request_id};
 use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed};
+use crate::listen::tls::TlsFacts;
 use crate::listen::{self, Endpoint};
 use crate::observe::metrics::RouteMetrics;
 use crate::routing::trace::Silent;
@@ -38,7 +39,9 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     else {
         return answer(progress, &failure::LISTENER_GONE);
     };
-    seen.secure = facts.tls;
+    seen.secure = facts.tls.is_some();
+    let tls = facts.tls.as_deref();
+    seen.certificate = tls.and_then(|tls| tls.client.clone());
     seen.peer = address(facts.client);
     let head = session.req_header();
     seen.host = decide::host::of(&head.uri, &head.headers)
@@ -51,6 +54,9 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     {
         return answer(progress, refusal);
     }
+    if tls.is_some_and(|tls| is_misdirected(tls, listener, &seen.host)) {
+        return answer(progress, &MISDIRECTED);
+    }
     seen.body = decide::body_of(
         &head.headers,
         head.version == http::Version::HTTP_2 && !ended(session),
@@ -61,6 +67,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         path: head.uri.path(),
         query: head.uri.query(),
         headers: &head.headers,
+        secure: seen.secure,
     };
     match decide::route(
         snapshot,
@@ -77,6 +84,20 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     }
     ctx.seen.deadline = ctx.route().map(|route| started + route.timeout);
     listen::set_deadline(session, ctx.seen.deadline);
+}
+
+/// The connection was made for another host (RFC 9110 section 15.5.20).
+static MISDIRECTED: Refusal = Refusal {
+    status: 421,
+    code: "host.misdirected",
+    title: "This connection is not for this host.",
+};
+
+/// Whether the certificate of the connection does not cover the host, or the client has not shown the one that the listener
+/// asks for by now.
+fn is_misdirected(tls: &TlsFacts, listener: &Listener, host: &str) -> bool {
+    let uncovered = !host.is_empty() && !tls.covers(host);
+    uncovered || (listener.requires_client && tls.client.is_none())
 }
 
 fn refused_http2(

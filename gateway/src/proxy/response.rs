@@ -3,18 +3,19 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, Result, Session};
 use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::ResponseView;
 
-use super::ctx::Ctx;
+use super::ctx::{Ctx, Seen};
 use super::request::remaining;
 use super::{affinity, failure, lower, silence};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
+use crate::runtime::Snapshot;
 use crate::upstream::Outcome;
 
 /// Changes the head. Informational heads pass as they are; 101 is final.
@@ -83,15 +84,27 @@ pub(super) fn finish_head(
             .chain
             .on_response(&view, &mut ResponseView { head, ours }, memory);
     }
+    let facts = listen::facts(session);
+    let draining = facts.is_some_and(ConnFacts::draining);
+    let encrypted = facts.is_some_and(|facts| facts.tls.is_some());
+    let hsts = encrypted.then(|| hsts(snapshot, seen)).flatten();
     lower::response(head, |fields| {
         if !ours && status != StatusCode::SWITCHING_PROTOCOLS {
             remove_hop_by_hop(fields);
         }
         fields.insert(&REQUEST_ID, seen.id.clone());
+        if let Some(hsts) = hsts {
+            fields.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+        }
     });
-    if listen::facts(session).is_some_and(ConnFacts::draining) {
+    if draining {
         session.set_keepalive(None);
     }
+}
+
+fn hsts(snapshot: &Snapshot, seen: &Seen) -> Option<HeaderValue> {
+    let listener = snapshot.listeners.get(seen.listener?)?;
+    listener.hsts.clone()
 }
 
 /// HTTP/1.0 knows no chunks: without a length the body ends with the connection (RFC 9112 section 6.1).

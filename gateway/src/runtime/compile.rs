@@ -16,8 +16,8 @@ use super::route::Route;
 use super::{Listener, Snapshot};
 use crate::config::Loaded;
 use crate::config::model::{
-    Action as ActionConfig, Config, Dispatch, RespondBody, RespondConfig, RouteConfig, SplitConfig,
-    UpstreamId,
+    Action as ActionConfig, Config, Dispatch, ListenerConfig, RespondBody, RespondConfig,
+    RouteConfig, SplitConfig, TlsConfig, UpstreamId,
 };
 use crate::observe::metrics::Metrics;
 use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
@@ -165,7 +165,7 @@ fn same_but_places(
 }
 
 fn listeners(config: &Config) -> Result<Vec<Listener>, CompileError> {
-    let listener = |(index, listener): (usize, &crate::config::model::ListenerConfig)| {
+    let listener = |(index, listener): (usize, &ListenerConfig)| {
         let router = Router::build(&route_specs(config, index)).map_err(first_conflict)?;
         Ok(Listener {
             name: listener.name.clone(),
@@ -173,9 +173,23 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, CompileError> {
             path_policy: listener.path_policy,
             trusted_proxies: Ranges::new(&listener.trusted_proxies),
             trusts: !listener.trusted_proxies.is_empty(),
+            secure: listener.tls.is_some(),
+            redirect_https: listener.redirect_https,
+            hsts: listener.tls.as_ref().and_then(hsts),
+            requires_client: requires_client(listener),
         })
     };
     config.listeners.iter().enumerate().map(listener).collect()
+}
+
+fn hsts(tls: &TlsConfig) -> Option<HeaderValue> {
+    let seconds = tls.hsts?.as_secs();
+    HeaderValue::try_from(format!("max-age={seconds}")).ok()
+}
+
+fn requires_client(listener: &ListenerConfig) -> bool {
+    let clients = listener.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    clients.is_some_and(|clients| clients.required)
 }
 
 /// The routes of one listener as the router needs to know them.

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use plugins::contract::report::Report;
+
 use super::compile::{CompileError, compile};
-use super::{Snapshot, background};
+use super::{Snapshot, background, tls};
 use crate::admin::{AdminError, AdminListeners};
 use crate::config::model::{AccessLogConfig, AccessLogPath, Config};
 use crate::config::render::Colour;
 use crate::config::{self, Failure, Loaded};
+use crate::listen::tls::Tls;
 use crate::listen::{BindError, Listeners, Prepared, Settings};
 use crate::observe::access_log::Destination;
 use crate::proxy::Shared;
@@ -46,6 +49,14 @@ pub enum ReloadError {
     Compile {
         /// Why.
         error: CompileError,
+        /// Where it is written.
+        loaded: Arc<Loaded>,
+    },
+    /// A certificate cannot be used.
+    #[error("a certificate cannot be used")]
+    Tls {
+        /// What is wrong.
+        report: Report,
         /// Where it is written.
         loaded: Arc<Loaded>,
     },
@@ -90,6 +101,9 @@ struct State {
     /// Fingerprint of what was refused last, so that a watcher does not complain twice of the same text.
     refused: Option<String>,
 }
+
+/// Settings of the listeners, and the TLS of the admin's.
+type Wanted = (Vec<Settings>, Option<Arc<Tls>>);
 
 impl Source {
     /// Parses and validates.
@@ -196,9 +210,11 @@ impl Reloader {
         previous: Option<&Snapshot>,
     ) -> Result<Ready, ReloadError> {
         let config = &snapshot.loaded.config;
-        let wanted: Vec<Settings> = config.listeners.iter().map(settings::of).collect();
+        let (wanted, of_admin) = self.wanted(&snapshot.loaded)?;
         let sockets = self.listeners.prepare(wanted)?;
-        let admin = self.admin.prepare(config.admin.as_ref())?;
+        let admin = self
+            .admin
+            .prepare(config.admin.as_ref(), of_admin.as_ref())?;
         let access_log = destination(&config.access_log, previous.map(|old| &old.loaded.config))?;
         Ok(Ready {
             snapshot,
@@ -206,6 +222,31 @@ impl Reloader {
             admin,
             access_log,
         })
+    }
+
+    /// The settings of every listener and the TLS of the admin's, all certificates read.
+    fn wanted(&self, loaded: &Arc<Loaded>) -> Result<Wanted, ReloadError> {
+        let (mut wanted, mut report) = (Vec::new(), Report::default());
+        for listener in &loaded.config.listeners {
+            let before = self.listeners.tls(&listener.name);
+            let tls = listener.tls.as_ref();
+            match tls::compile(&listener.name, tls, listener.http2, before.as_deref()) {
+                Ok(tls) => wanted.push(Settings {
+                    tls,
+                    ..settings::of(listener)
+                }),
+                Err(complaints) => report.extend(complaints),
+            }
+        }
+        let admin = loaded.config.admin.as_ref();
+        let admin = admin.and_then(|admin| admin.tls.as_ref());
+        match tls::compile("admin", admin, false, self.admin.tls().as_deref()) {
+            Ok(admin) if !report.has_errors() => return Ok((wanted, admin)),
+            Ok(_) => {}
+            Err(complaints) => report.extend(complaints),
+        }
+        let loaded = loaded.clone();
+        Err(ReloadError::Tls { report, loaded })
     }
 
     /// The point of no return: nothing here can fail.
@@ -281,6 +322,9 @@ impl ReloadError {
                 }
                 None => format!("error: {error}"),
             },
+            Self::Tls { report, loaded } => {
+                config::render::text(report, &loaded.sources, Colour::No)
+            }
             Self::Bind(_) | Self::Admin(_) | Self::AccessLog { .. } => {
                 let cause = std::error::Error::source(self)
                     .map(|cause| format!(": {cause}"))

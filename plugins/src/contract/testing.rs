@@ -17,7 +17,7 @@ use super::flow::Flow;
 use super::place::At;
 use super::plugin::Plugin;
 use super::report::Report;
-use super::view::{Captured, RequestBody, RequestView, ResponseView};
+use super::view::{Captured, ClientCertificate, RequestBody, RequestView, ResponseView};
 
 /// A request that owns what a [`RequestView`] borrows.
 pub struct TestRequest {
@@ -28,6 +28,7 @@ pub struct TestRequest {
     query: Option<String>,
     headers: HeaderMap,
     client: Option<IpAddr>,
+    certificate: Option<ClientCertificate>,
     captures: TestCaptures,
     body: RequestBody,
 }
@@ -72,6 +73,7 @@ impl TestRequest {
             query: uri.query().map(str::to_owned),
             headers: HeaderMap::new(),
             client: Some(IpAddr::from([192, 0, 2, 1])),
+            certificate: None,
             captures: TestCaptures::default(),
             body: RequestBody::None,
         }
@@ -94,6 +96,12 @@ impl TestRequest {
     /// A client without an address, as on a unix socket.
     pub fn from_nowhere(mut self) -> Self {
         self.client = None;
+        self
+    }
+
+    /// The certificate that the client showed.
+    pub fn certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.certificate = Some(certificate);
         self
     }
 
@@ -125,6 +133,7 @@ impl TestRequest {
             query: self.query.as_deref(),
             headers: &self.headers,
             client: self.client,
+            client_certificate: self.certificate.as_ref(),
             listener: "public",
             route: "orders",
             captures: &self.captures,

@@ -22,6 +22,8 @@ pub struct RequestView<'a> {
     pub headers: &'a HeaderMap,
     /// The client's address; `None` where there is none (a unix socket). IPv4-mapped IPv6 is given as IPv4.
     pub client: Option<IpAddr>,
+    /// The certificate that the client showed; verified, and none where the listener asks for none or the client has none.
+    pub client_certificate: Option<&'a ClientCertificate>,
     /// Name of the listener.
     pub listener: &'a str,
     /// Name of the route.
@@ -30,6 +32,23 @@ pub struct RequestView<'a> {
     pub captures: &'a dyn Captured,
     /// What the head says of the body.
     pub body: RequestBody,
+}
+
+/// A certificate that a client has proven to hold and whose issuer the listener trusts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The subject as text (RFC 4514): `CN=worker-7,O=Example`.
+    pub subject: String,
+    /// DNS names in lower case.
+    pub dns_names: Vec<String>,
+    /// URIs, for example a SPIFFE ID.
+    pub uris: Vec<String>,
+    /// Mail addresses.
+    pub emails: Vec<String>,
+    /// Internet addresses.
+    pub addresses: Vec<IpAddr>,
+    /// SHA-256 of the certificate in lower-case hexadecimal.
+    pub fingerprint: String,
 }
 
 /// What the head says of the request's body.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::{duration, route};
 use crate::config::Loaded;
 use crate::config::model::{
-    AccessLogConfig, AccessLogPath, AdminConfig, Balance, Config, Forwarded, HostPolicy,
-    ListenerConfig, Protocol, StickyCookie, UpstreamConfig, UpstreamTls,
+    AccessLogConfig, AccessLogPath, AdminConfig, Balance, CertificateConfig, ClientsConfig, Config,
+    Forwarded, HostPolicy, ListenerConfig, NamedFile, Protocol, StickyCookie, TlsConfig,
+    TlsVersion, UpstreamConfig, UpstreamTls,
 };
 use crate::config::source::SourceFile;
 use crate::routing::path::Tolerance;
@@ -48,6 +49,8 @@ fn by_name<'a>(all: impl Iterator<Item = (&'a str, Value)>) -> Value {
 fn listener(config: &ListenerConfig) -> Value {
     json!({
         "address": config.address.to_string(),
+        "tls": config.tls.as_ref().map(listener_tls),
+        "redirect-https": config.redirect_https,
         "http2": config.http2,
         "trusted-proxies": config.trusted_proxies.iter().map(|network| network.net().to_string()).collect::<Vec<_>>(),
         "proxy-protocol": config.proxy_protocol,
@@ -62,6 +65,35 @@ fn listener(config: &ListenerConfig) -> Value {
         "encoded-slash": tolerance(config.path_policy.encoded_slash),
         "path-params": tolerance(config.path_policy.path_params),
         "h2": { "streams-max": config.h2_streams_max },
+    })
+}
+
+fn listener_tls(config: &TlsConfig) -> Value {
+    let path = |file: &NamedFile| file.path.display().to_string();
+    let certificate = |one: &CertificateConfig| {
+        json!({
+            "cert": path(&one.cert),
+            "key": one.key.to_string(),
+            "ocsp": one.ocsp.as_ref().map(path),
+        })
+    };
+    let auth = |clients: &ClientsConfig| {
+        if clients.required {
+            "required"
+        } else {
+            "optional"
+        }
+    };
+    json!({
+        "certificates": config.certificates.iter().map(certificate).collect::<Vec<_>>(),
+        "client-ca": config.clients.as_ref().map(|clients| path(&clients.authorities)),
+        "client-auth": config.clients.as_ref().map(auth),
+        "version-min": match config.version_min {
+            TlsVersion::Tls12 => "1.2",
+            TlsVersion::Tls13 => "1.3",
+        },
+        "handshake-timeout": duration(config.handshake_timeout),
+        "hsts": config.hsts.map(duration),
     })
 }
 
@@ -145,6 +177,7 @@ fn admin(config: &AdminConfig) -> Value {
         },
         "probes": config.probes.as_ref().map(ToString::to_string),
         "metrics": config.metrics.as_ref().map(ToString::to_string),
+        "tls": config.tls.as_ref().map(listener_tls),
     })
 }
 

@@ -83,15 +83,30 @@ impl Question {
                 .position(|known| *known == name)
                 .ok_or_else(|| format!("there is no listener `{name}`; there is {listed}"))?,
             (None, [_]) => 0,
-            (None, _) => self.by_port(listeners).ok_or_else(|| {
-                format!("there are several listeners; say which with --listener NAME: {listed}")
-            })?,
+            (None, _) => self
+                .by_port(listeners)
+                .or_else(|| self.by_scheme(listeners))
+                .ok_or_else(|| {
+                    format!("there are several listeners; say which with --listener NAME: {listed}")
+                })?,
         };
         match listeners.get(index).map(|listener| &listener.address) {
             Some(Address::Unix(_)) if self.from.is_some() => {
                 Err("that listener is a unix socket: who connects there has no address, leave --from out".to_owned())
             }
             _ => Ok(index),
+        }
+    }
+
+    /// A URL without port leads to the only listener that speaks its scheme.
+    fn by_scheme(&self, listeners: &[ListenerConfig]) -> Option<usize> {
+        self.authority.as_ref().filter(|host| !host.contains(':'))?;
+        let mut found = (0..)
+            .zip(listeners)
+            .filter(|(_, listener)| listener.tls.is_some() == self.https);
+        match (found.next(), found.next()) {
+            (Some((index, _)), None) => Some(index),
+            _ => None,
         }
     }
 

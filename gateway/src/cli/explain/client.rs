@@ -18,8 +18,8 @@ pub(super) fn find(
     headers: &HeaderMap,
 ) -> (Client, HeaderValue) {
     let found = client_addr::resolve(peer, headers, &listener.trusted_proxies, listener.trusts);
-    // No listener speaks TLS yet, so only a trusted proxy can say that the client came by it.
-    let secure = found.trusted && client_addr::secure(headers).unwrap_or(false);
+    let said = client_addr::secure(headers).filter(|_| found.trusted);
+    let secure = said.unwrap_or(listener.secure);
     let sent = headers.get(&REQUEST_ID).filter(|_| found.trusted);
     let id = sent
         .and_then(request_id::accept)

@@ -143,6 +143,7 @@ impl Arrival<'_> {
             path,
             query,
             headers: &self.head.headers,
+            secure: self.client.secure,
         };
         let (mut captures, mut trace) = (Captures::default(), Trace::default());
         let found = decide::route(
@@ -163,6 +164,9 @@ impl Arrival<'_> {
             Err(answer) => {
                 let by = match answer.refusal {
                     Some(_) => "the router",
+                    None if self.listener.redirect_https.is_some() && !self.client.secure => {
+                        "the listener: it has redirect-https"
+                    }
                     None => "the router: a route there has trailing-slash = \"redirect\"",
                 };
                 story.outcome = reply::made(by.to_owned(), &answer, self.id(), None)?;
@@ -196,6 +200,7 @@ impl Arrival<'_> {
                 .map_or("", |route| &*route.name),
             client: self.client.address,
             secure: self.client.secure,
+            certificate: None,
             body,
             host,
             path,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use plugins::contract::place::Span;
 use plugins::ip_filter::Network;
 
-use super::Address;
+use super::{Address, NamedFile};
+use crate::config::secret::SecretRef;
 use crate::routing::path::PathPolicy;
 
 /// `[listener.NAME]`
@@ -18,7 +19,11 @@ pub struct ListenerConfig {
     pub span: Span,
     /// Where it listens.
     pub address: Address,
-    /// Whether HTTP/2 is spoken (prior knowledge on plaintext).
+    /// TLS; `None` is plaintext.
+    pub tls: Option<TlsConfig>,
+    /// The port of `https` to which every request is sent.
+    pub redirect_https: Option<u16>,
+    /// Whether HTTP/2 is spoken (by ALPN on TLS, by prior knowledge on plaintext).
     pub http2: bool,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<Network>,
@@ -44,4 +49,59 @@ pub struct ListenerConfig {
     pub path_policy: PathPolicy,
     /// Concurrent streams of an HTTP/2 connection.
     pub h2_streams_max: u32,
+}
+
+/// `[listener.NAME.tls]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct TlsConfig {
+    /// Where it starts.
+    pub span: Span,
+    /// At least one; the first is for clients that no other one fits.
+    pub certificates: Vec<CertificateConfig>,
+    /// Whose certificates clients may show.
+    pub clients: Option<ClientsConfig>,
+    /// The lowest version.
+    pub version_min: TlsVersion,
+    /// From the connection to the end of the handshake.
+    pub handshake_timeout: Duration,
+    /// `max-age` of `Strict-Transport-Security`.
+    pub hsts: Option<Duration>,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CertificateConfig {
+    /// The chain in PEM.
+    pub cert: NamedFile,
+    /// The private key in PEM.
+    pub key: SecretRef,
+    /// Where it is named.
+    pub key_span: Span,
+    /// A response to be stapled, in DER.
+    pub ocsp: Option<NamedFile>,
+}
+
+/// `client-ca` and `client-auth`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientsConfig {
+    /// Certificates of the authorities in PEM.
+    pub authorities: NamedFile,
+    /// Whether there is no connection without a certificate.
+    pub required: bool,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2
+    Tls12,
+    /// 1.3
+    Tls13,
+}
+
+impl ListenerConfig {
+    /// Whether it does nothing but redirect: nobody could tell it that a client came by `https` already.
+    pub fn only_redirects(&self) -> bool {
+        self.redirect_https.is_some() && self.trusted_proxies.is_empty()
+    }
 }

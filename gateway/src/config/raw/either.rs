@@ -5,14 +5,16 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
+use serde::de::value::{
+    BoolDeserializer, MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer,
+};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A string (`S`) or something with parts (`P`), a table or a list. Keeps places, which `untagged` would lose.
+/// A string or a truth value (`S`) or something with parts (`P`), a table or a list. Keeps places, which `untagged` would lose.
 #[derive(Debug, Clone)]
 pub(in crate::config) enum Either<S, P> {
-    /// The string.
+    /// The string or truth value.
     Short(S),
     /// The table or list.
     Long(P),
@@ -30,11 +32,15 @@ impl<'de, S: Deserialize<'de>, P: Deserialize<'de>> Visitor<'de> for EitherVisit
     type Value = Either<S, P>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, a table or a list")
+        f.write_str("a string, a truth value, a table or a list")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
         S::deserialize(StrDeserializer::new(text)).map(Either::Short)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        S::deserialize(BoolDeserializer::new(value)).map(Either::Short)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

@@ -57,6 +57,10 @@ pub(super) const HEADER_TIMEOUT: Bound<Time> =
     millis("header-timeout", 10 * SECOND, 10, 10 * MINUTE);
 pub(super) const BODY_TIMEOUT: Bound<Time> = millis("body-timeout", 30 * SECOND, 10, HOUR);
 pub(super) const IDLE_TIMEOUT: Bound<Time> = millis("idle-timeout", 60 * SECOND, 10, DAY);
+pub(super) const HANDSHAKE_TIMEOUT: Bound<Time> =
+    millis("handshake-timeout", 10 * SECOND, 10, 10 * MINUTE);
+// Browsers count whole seconds; two years is what preload lists ask for.
+pub(super) const HSTS: Bound<Time> = millis("hsts", DAY, SECOND, 10 * 365 * DAY);
 pub(super) const HEADER_BYTES: Bound<Size> =
     bytes("header-bytes-max", 32 * KIB, KIB, 1024 * KIB - 1);
 // Pingora's parser takes no more fields than this.

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plugins::contract::place::{At, Span};
+use plugins::contract::report::Report;
 
-use super::{Context, bounds, plain};
+use super::{Context, bounds, plain, tls};
 use crate::config::model::ListenerConfig;
-use crate::config::raw::{RawListener, RawTolerance};
+use crate::config::raw::{Either, RawListener, RawRedirectHttps, RawTolerance};
 use crate::routing::path::{PathPolicy, Tolerance};
+
+/// The port of `https`.
+const HTTPS: u16 = 443;
 
 pub(super) fn all(
     raw: BTreeMap<String, At<RawListener>>,
@@ -64,11 +68,16 @@ fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>)
             )
             .help("add `trusted-proxies` with the networks of your proxies");
     }
+    let redirect_https = redirect(raw.redirect_https, raw.tls.is_some(), report);
+    let tls = raw.tls.and_then(|table| tls::tls(table, context));
+    let report = &mut *context.report;
     let h2 = raw.h2.map(At::into_inner).and_then(|h2| h2.streams_max);
     ListenerConfig {
         name: Arc::from(name),
         span,
         address: raw.address.into_inner().0,
+        tls,
+        redirect_https,
         http2: plain(raw.http2.as_ref()).unwrap_or(true),
         trusted_proxies: networks.into_iter().map(At::into_inner).collect(),
         proxy_protocol: plain(raw.proxy_protocol.as_ref()).unwrap_or(false),
@@ -87,6 +96,30 @@ fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>)
         },
         h2_streams_max: bounds::H2_STREAMS.take(h2.as_ref(), report),
     }
+}
+
+fn redirect(
+    written: Option<At<Either<bool, RawRedirectHttps>>>,
+    has_tls: bool,
+    report: &mut Report,
+) -> Option<u16> {
+    let written = written?;
+    let span = written.span();
+    let port = match written.into_inner() {
+        Either::Short(false) => return None,
+        Either::Short(true) => HTTPS,
+        Either::Long(table) => table.port.map_or(HTTPS, At::into_inner),
+    };
+    if has_tls {
+        report
+            .error(
+                span,
+                "listener.redirect-https",
+                "a listener with `tls` has nothing to redirect",
+            )
+            .help("put `redirect-https` on the plaintext listener");
+    }
+    Some(port)
 }
 
 fn tolerance(raw: Option<&At<RawTolerance>>) -> Tolerance {

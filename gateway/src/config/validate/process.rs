@@ -6,8 +6,6 @@ use super::{Context, bounds, plain};
 use crate::config::leaf::ListenAddress;
 use crate::config::model::{AccessLogConfig, AccessLogPath, Address, AdminConfig, ServerConfig};
 use crate::config::raw::{RawAccessLog, RawAdmin, RawServer};
-use crate::config::secret::SecretRef;
-use crate::config::source::SourceFile;
 
 pub(super) fn server(raw: Option<At<RawServer>>, context: &mut Context<'_>) -> ServerConfig {
     let raw = raw.map(At::into_inner).unwrap_or_default();
@@ -61,14 +59,29 @@ pub(super) fn admin(raw: Option<At<RawAdmin>>, context: &mut Context<'_>) -> Opt
             .label("not loopback, and there are no tokens")
             .help("add tokens = { read = \"env:NAME\", write = \"env:NAME\" }, or listen at 127.0.0.1");
     }
+    let tls = raw.tls.and_then(|table| {
+        let hsts = table.hsts.as_ref().map(At::span);
+        if let Some(span) = hsts {
+            context
+                .report
+                .error(
+                    span,
+                    "admin.hsts",
+                    "browsers are not told to come back to [admin]",
+                )
+                .help("remove `hsts`");
+        }
+        super::tls::tls(table, context)
+    });
     let address = |leaf: Option<At<ListenAddress>>| leaf.map(|leaf| leaf.into_inner().0);
     Some(AdminConfig {
         address: raw.address.into_inner().0,
         span,
-        read_token: read.map(|token| secret(token, context)),
-        write_token: write.map(|token| secret(token, context)),
+        read_token: read.map(|token| context.secret(token)),
+        write_token: write.map(|token| context.secret(token)),
         probes: address(raw.probes),
         metrics: address(raw.metrics),
+        tls,
     })
 }
 
@@ -78,11 +91,4 @@ fn is_private(address: &Address) -> bool {
         Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
         Address::Unix(_) => true,
     }
-}
-
-/// A reference to a secret; a relative path is relative to the file that names it.
-pub(super) fn secret(leaf: At<SecretRef>, context: &Context<'_>) -> SecretRef {
-    let directory = context.sources.file(leaf.span().start);
-    let directory = directory.map(SourceFile::directory).unwrap_or_default();
-    leaf.into_inner().relative_to(&directory)
 }

@@ -234,8 +234,10 @@ fn listeners(
 ) -> Option<Vec<usize>> {
     let known = &names.listeners;
     let Some(written) = &raw.listener else {
-        if known.len() <= 1 {
-            return Some(known.values().copied().collect());
+        match names.serving.as_slice() {
+            [only] => return Some(vec![*only]),
+            [] if known.len() <= 1 => return Some(known.values().copied().collect()),
+            _ => {}
         }
         if whole {
             let listed: Vec<String> = known.keys().map(|name| format!("\"{name}\"")).collect();

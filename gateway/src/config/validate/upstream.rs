@@ -9,7 +9,6 @@ use plugins::contract::place::{At, Span};
 use plugins::contract::report::Report;
 use plugins::contract::value::Value;
 
-use super::process::secret;
 use super::{Context, bounds, plain};
 use crate::config::leaf::{CookieName, HostChoice, HostPort};
 use crate::config::model::{
@@ -151,7 +150,7 @@ fn sticky_cookie(
     };
     StickyCookie {
         name: name.0.into(),
-        key: key.map(|key| secret(key, context)),
+        key: key.map(|key| context.secret(key)),
         max_age: max_age.map(|age| bounds::COOKIE_AGE.duration(Some(&age), context.report)),
         span,
     }

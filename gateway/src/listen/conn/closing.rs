@@ -44,7 +44,7 @@ impl Conn {
 impl Drop for Conn {
     fn drop(&mut self) {
         // Pingora drops connections that failed without a flush; what it meant to send goes as far as it goes.
-        if !self.pending.is_empty() {
+        if !self.pending_is_empty() {
             drop(self.io.try_write(&self.pending));
         }
     }

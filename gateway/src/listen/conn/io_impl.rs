@@ -70,7 +70,8 @@ impl AsyncWrite for Conn {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         std::task::ready!(this.poll_send_pending(cx))?;
-        this.io.poll_flush(cx)
+        let attempt = this.io.poll_flush(cx);
+        this.watch(cx, attempt)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

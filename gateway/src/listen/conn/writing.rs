@@ -66,6 +66,10 @@ impl Conn {
             }
             self.drop_sent(sent);
         }
+        if self.io.holds_unsent() {
+            let attempt = self.io.poll_flush(cx);
+            return self.watch(cx, attempt);
+        }
         Poll::Ready(Ok(()))
     }
 
