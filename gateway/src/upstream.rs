@@ -148,8 +148,9 @@ impl Upstream {
     /// The target for the next attempt.
     pub fn pick(&self, wish: &Wish<'_>) -> Result<Pick, Unavailable> {
         let ready = self.ready.load();
-        let (endpoint, attempt) = self.begin(&ready, wish)?;
-        let peer = endpoint.peer().ok_or(Unavailable::NoTarget)?;
+        let (endpoint, mut attempt) = self.begin(&ready, wish)?;
+        let (peer, chosen) = endpoint.peer().ok_or(Unavailable::NoTarget)?;
+        attempt.goes_to(chosen);
         Ok(Pick {
             peer: Box::new(peer.clone()),
             attempt,
@@ -265,14 +266,13 @@ impl Upstream {
             let tag = |tagger: &Tagger| tagger.tag(&self.config.name, &config.address);
             let [primaries, backups] = &mut ranks;
             let rank = if config.backup { backups } else { primaries };
-            rank.push(Endpoint {
-                target: target.clone(),
-                weight: config.weight,
-                tag: self.tagger.as_ref().map(tag),
+            rank.push(Endpoint::new(
+                target.clone(),
+                config.weight,
+                self.tagger.as_ref().map(tag),
                 addresses,
                 peers,
-                turn: AtomicUsize::new(0),
-            });
+            ));
         }
         let ready = Ready::new(ranks, &self.config.balance);
         self.ready.store(Arc::new(ready));

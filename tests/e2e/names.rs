@@ -2,18 +2,21 @@
 
 use std::net::SocketAddr;
 
-use harness::{Backend, Config, Dns, Gateway, wait};
+use harness::{Authority, Backend, Config, Dns, Gateway, TlsFront, wait};
 
 /// A gateway whose only target is this, asking this server for names.
 fn gateway(dns: &Dns, target: &str, keys: &str) -> Gateway {
-    let text = format!(
+    Gateway::start(text(dns, target, keys))
+}
+
+fn text(dns: &Dns, target: &str, keys: &str) -> String {
+    format!(
         "[server]\nworkers = 1\nresolvers = [\"{}\"]\n\
          [listener.public]\naddress = \"@address.public@\"\n\
          [upstream.orders]\ntargets = [\"{target}\"]\n{keys}\n\
          [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n",
         dns.addr()
-    );
-    Gateway::start(Config::new(text))
+    )
 }
 
 /// Two backends at one port of two addresses, so that one name can stand for both.
@@ -154,4 +157,61 @@ fn a_service_gives_hosts_ports_and_shares() {
         .client()
         .request("GET", "/", &[("host", "x.test")], b"");
     assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn tries_the_next_address_where_one_takes_no_connection() {
+    let (dns, backend) = (Dns::start(), Backend::start());
+    dns.addresses("orders.test", 60, &["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
+    let gateway = gateway(&dns, &format!("orders.test:{}", backend.addr().port()), "");
+    for _ in 0..20 {
+        assert_eq!(
+            gateway
+                .request("POST", "/", &[("content-length", "1")], b"x")
+                .status,
+            200
+        );
+    }
+    assert_eq!(backend.requests().len(), 20);
+    // The two that refuse were asked once, and are left alone for a while.
+    let metrics = gateway.admin_get("/metrics").text();
+    let refused = |line: &&str| line.contains("result=\"connect-failed\"");
+    let line = metrics.lines().find(refused).unwrap_or_default();
+    assert!(line.ends_with(" 2") || line.ends_with(" 1"), "{line}");
+}
+
+#[test]
+fn gives_up_when_no_address_takes_a_connection() {
+    let dns = Dns::start();
+    dns.addresses("orders.test", 60, &["127.0.0.1", "127.0.0.2"]);
+    let port = Backend::refusing().port();
+    let gateway = gateway(&dns, &format!("orders.test:{port}"), "");
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/").code(), "upstream.unreachable");
+    }
+}
+
+#[test]
+fn a_certificate_must_have_the_name_of_the_target() {
+    let (dns, authority) = (Dns::start(), Authority::new("internal"));
+    let backend = Backend::start();
+    let front = TlsFront::showing(&authority.issue(&["orders.test"]));
+    let front = front.http1(backend.addr()).start();
+    dns.addresses("orders.test", 60, &["127.0.0.1"]);
+    dns.addresses("other.test", 60, &["127.0.0.1"]);
+    for (name, status) in [("orders.test", 200), ("other.test", 502)] {
+        let config = text(
+            &dns,
+            &format!("{name}:{}", front.addr().port()),
+            "tls = { ca = \"file:ca.pem\" }",
+        );
+        let gateway = Gateway::start(Config::new(config).file("ca.pem", authority.pem()));
+        assert_eq!(gateway.get("/").status, status, "{name}");
+    }
+    let names: Vec<_> = front
+        .handshakes()
+        .into_iter()
+        .map(|one| one.server_name)
+        .collect();
+    assert_eq!(names, [Some("orders.test".to_owned())]);
 }

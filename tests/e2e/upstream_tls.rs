@@ -183,3 +183,15 @@ fn trusts_a_new_authority_as_soon_as_its_file_is_there() {
     assert_eq!(gateway.get("/").status, 200);
     gateway.wait_log("it holds no certificate in PEM");
 }
+
+#[test]
+fn trusts_the_authorities_of_the_system() {
+    let authority = Authority::new("system");
+    let (front, _backend) = server(&authority, &["orders.test"]);
+    let bundle = std::env::temp_dir().join(format!("gateway-system-{}.pem", std::process::id()));
+    std::fs::write(&bundle, authority.pem()).unwrap();
+    let config = before(&front, "{ server-name = \"orders.test\" }");
+    let gateway = Gateway::start(config.env("SSL_CERT_FILE", bundle.to_str().unwrap()));
+    assert_eq!(gateway.get("/").status, 200);
+    std::fs::remove_file(bundle).ok();
+}

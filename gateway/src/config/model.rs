@@ -61,6 +61,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// Open client connections of all listeners together.
     pub connections_max: usize,
+    /// Idle connections to upstreams that each worker keeps.
+    pub upstream_idle_max: usize,
     /// DNS servers; none: those of the system.
     pub resolvers: Vec<SocketAddr>,
 }

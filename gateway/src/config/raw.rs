@@ -78,6 +78,8 @@ pub(super) struct RawServer {
     pub(super) shutdown_grace: Option<At<Time>>,
     /// Open client connections of all listeners together. Default: `100000`.
     pub(super) connections_max: Option<At<u32>>,
+    /// Idle connections to upstreams that each worker keeps. Default: `1024`.
+    pub(super) upstream_idle_max: Option<At<u32>>,
     /// DNS servers, `"10.0.0.2"` or `"10.0.0.2:5353"`. Left out: those of the system.
     pub(super) resolvers: Option<At<Vec<At<NameServer>>>>,
 }

@@ -14,7 +14,7 @@ use super::request::{Count, remaining};
 use super::{affinity, cookie, failure, headers, silence};
 use crate::config::model::Protocol;
 use crate::runtime::route::Route;
-use crate::upstream::{Outcome, Unavailable};
+use crate::upstream::{Attempt, Outcome, Unavailable};
 
 /// So often a request is sent that targets refuse unread.
 const UNPROCESSED_MAX: u32 = 3;
@@ -67,10 +67,14 @@ pub(super) fn not_connected(ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> 
         // Pingora has some thirty kinds, and may have more: whatever else it is, there is no connection.
         _ => Outcome::ConnectFailed,
     };
+    // Nothing was sent: the next address of the name is no second request.
+    let attempt = ctx.progress.attempt.as_ref();
+    let elsewhere = attempt.is_some_and(Attempt::address_refused);
     over(ctx, outcome);
     // A pooled HTTP/2 connection that its target has given up: nothing was sent, and the next one is new.
     let given_up = *error.etype() == ErrorType::H2Error;
-    error.set_retry(given_up && ctx.progress.attempts < UNPROCESSED_MAX);
+    let again = given_up && ctx.progress.attempts < UNPROCESSED_MAX;
+    error.set_retry(elsewhere || again);
     error
 }
 

@@ -15,8 +15,6 @@ use crate::listen::{
 };
 use crate::observe::access_log::line::Line;
 
-/// Idle upstream connections that one worker keeps.
-const POOL_SIZE: usize = 1024;
 /// Attempts that Pingora may make for one request: the retry rules are ours, this only must not be the limit.
 const TRIES: usize = 16;
 
@@ -30,9 +28,11 @@ pub struct Front {
 impl Front {
     /// For one worker, counted from 0. Its upstream pool is its own, so that connections stay on its core.
     pub fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        let snapshot = shared.live.snapshot();
+        let server = &snapshot.loaded.config.server;
         let conf = ServerConf {
             threads: 1,
-            upstream_keepalive_pool_size: POOL_SIZE,
+            upstream_keepalive_pool_size: server.upstream_idle_max,
             max_retries: TRIES,
             ..ServerConf::default()
         };

@@ -340,6 +340,9 @@ fn warn_of_restart(old: &Config, new: &Config) {
     if old.server.workers != new.server.workers {
         tracing::warn!("`workers` has changed; it takes effect at the next start");
     }
+    if old.server.upstream_idle_max != new.server.upstream_idle_max {
+        tracing::warn!("`upstream-idle-max` has changed; it takes effect at the next start");
+    }
 }
 
 /// Opens the access log where the configuration has changed it.

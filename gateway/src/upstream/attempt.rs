@@ -10,6 +10,7 @@ use http::StatusCode;
 use pingora::upstreams::peer::HttpPeer;
 
 use super::balance::cookie;
+use super::endpoint::Chosen;
 use super::{Target, clock};
 use crate::observe::metrics::AttemptResult;
 
@@ -44,6 +45,8 @@ pub struct Attempt {
     measured: Option<Instant>,
     /// What the client's sticky cookie should say and does not.
     new_tag: Option<u64>,
+    /// Which address it goes to, where the target has several.
+    address: Option<Chosen>,
 }
 
 /// A number of things that are there now.
@@ -70,7 +73,17 @@ impl Attempt {
             place,
             measured,
             new_tag,
+            address: None,
         }
+    }
+
+    pub(super) fn goes_to(&mut self, address: Option<Chosen>) {
+        self.address = address;
+    }
+
+    /// Nobody could connect there. Whether the target's name has other addresses that may do better.
+    pub fn address_refused(&self) -> bool {
+        self.address.as_ref().is_some_and(Chosen::refused)
     }
 
     /// Where it goes.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use pingora::upstreams::peer::HttpPeer;
 
@@ -17,16 +17,61 @@ pub(super) struct Endpoint {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) peers: Vec<HttpPeer>,
     pub(super) turn: AtomicUsize,
+    /// Which of the first 64 addresses refused a connection lately, where there are several.
+    refused: Arc<AtomicU64>,
 }
 
+/// One of several addresses, for who connects there.
+pub(super) struct Chosen {
+    refused: Arc<AtomicU64>,
+    /// This one's bit; none beyond the first 64.
+    bit: u64,
+    /// All bits of the name.
+    all: u64,
+}
+
+/// So often an address that refused a connection is given another chance: once in so many turns.
+const FORGIVE_EVERY: usize = 64;
+
 impl Endpoint {
-    /// A name with several addresses gives them in turn.
-    pub(super) fn peer(&self) -> Option<&HttpPeer> {
+    pub(super) fn new(
+        target: Arc<Target>,
+        weight: u32,
+        tag: Option<u64>,
+        addresses: Vec<SocketAddr>,
+        peers: Vec<HttpPeer>,
+    ) -> Self {
+        Self {
+            target,
+            weight,
+            tag,
+            addresses,
+            peers,
+            turn: AtomicUsize::new(0),
+            refused: Arc::default(),
+        }
+    }
+
+    /// A name with several addresses gives them in turn, without those that nobody could connect to lately.
+    pub(super) fn peer(&self) -> Option<(&HttpPeer, Option<Chosen>)> {
         if let [only] = self.peers.as_slice() {
-            return Some(only);
+            return Some((only, None));
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.peers.get(turn.checked_rem(self.peers.len())?)
+        if turn.is_multiple_of(FORGIVE_EVERY) {
+            self.refused.store(0, Ordering::Relaxed);
+        }
+        let refused = self.refused.load(Ordering::Relaxed);
+        let count = self.peers.len();
+        let at = |step: usize| turn.wrapping_add(step).checked_rem(count);
+        let good = |index: &usize| refused & bit(*index) == 0;
+        let index = (0..count).filter_map(at).find(good).or_else(|| at(0))?;
+        let chosen = Chosen {
+            refused: self.refused.clone(),
+            bit: bit(index),
+            all: (0..count).fold(0, |all, index| all | bit(index)),
+        };
+        Some((self.peers.get(index)?, Some(chosen)))
     }
 
     /// Whether it has more in flight than the other, each by its weight.
@@ -54,4 +99,19 @@ impl Endpoint {
     fn in_flight(&self) -> u32 {
         self.target.in_flight.count()
     }
+}
+
+impl Chosen {
+    /// Nobody could connect there: others are tried first. Whether there are others.
+    pub(super) fn refused(&self) -> bool {
+        let before = self.refused.fetch_or(self.bit, Ordering::Relaxed);
+        (before | self.bit) != self.all
+    }
+}
+
+fn bit(index: usize) -> u64 {
+    u32::try_from(index)
+        .ok()
+        .and_then(|index| 1u64.checked_shl(index))
+        .unwrap_or(0)
 }

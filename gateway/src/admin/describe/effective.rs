@@ -28,6 +28,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
             "workers": server.workers,
             "shutdown-grace": duration(server.shutdown_grace),
             "connections-max": server.connections_max,
+            "upstream-idle-max": server.upstream_idle_max,
             "resolvers": server.resolvers.iter().map(ToString::to_string).collect::<Vec<_>>(),
         },
         "listeners": by_name(listeners.iter().map(|one| (&*one.name, listener(one)))),

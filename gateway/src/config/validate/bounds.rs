@@ -50,6 +50,7 @@ const KIB: u64 = 1024;
 pub(super) const WORKERS: Bound<u32> = count("workers", 1, 1, 1024);
 pub(super) const SHUTDOWN_GRACE: Bound<Time> = millis("shutdown-grace", 30 * SECOND, 0, HOUR);
 pub(super) const SERVER_CONNECTIONS: Bound<u32> = count("connections-max", 100_000, 1, 10_000_000);
+pub(super) const UPSTREAM_IDLE_MAX: Bound<u32> = count("upstream-idle-max", 1024, 1, 1_000_000);
 
 pub(super) const LISTENER_CONNECTIONS: Bound<u32> = count("connections-max", 20_000, 1, 10_000_000);
 pub(super) const IP_CONNECTIONS: Bound<u32> = count("connections-per-ip-max", 1000, 1, 10_000_000);

@@ -15,6 +15,7 @@ pub(super) fn server(raw: Option<At<RawServer>>, context: &mut Context<'_>) -> S
         workers: workers.map(|workers| bounds::WORKERS.count(Some(workers), report)),
         shutdown_grace: bounds::SHUTDOWN_GRACE.duration(raw.shutdown_grace.as_ref(), report),
         connections_max: bounds::SERVER_CONNECTIONS.count(raw.connections_max.as_ref(), report),
+        upstream_idle_max: bounds::UPSTREAM_IDLE_MAX.count(raw.upstream_idle_max.as_ref(), report),
         resolvers: raw
             .resolvers
             .map(At::into_inner)
