@@ -3,6 +3,7 @@
 //! Two steps: [`route`] answers at once, [`admit`] may wait. A listener hears every step; where nobody listens it costs
 //! nothing.
 
+pub mod deadline;
 pub mod host;
 pub mod refusals;
 
@@ -165,7 +166,7 @@ fn other_slash(
 pub fn undisputed(route: &Route) -> Option<usize> {
     match &route.action {
         Action::Forward(forward) if route.is_plain() => forward.choice.only(),
-        Action::Forward(_) | Action::Redirect { .. } | Action::Respond { .. } => None,
+        Action::Forward(_) | Action::Redirect { .. } | Action::Respond(_) => None,
     }
 }
 
@@ -191,24 +192,7 @@ pub async fn admit<O: Observer>(
             }
         },
         Action::Redirect { to, status } => Admission::Reply(redirect(to, *status, request)),
-        Action::Respond {
-            status,
-            headers,
-            body,
-        } => {
-            let body = if body.is_empty() {
-                ReplyBody::Empty
-            } else {
-                ReplyBody::Bytes(body.clone())
-            };
-            let reply = Reply {
-                status: *status,
-                refusal: None,
-                headers: headers.clone(),
-                body,
-            };
-            Admission::Reply(Box::new(reply))
-        }
+        Action::Respond(respond) => Admission::Reply(Box::new(respond.reply())),
     }
 }
 

@@ -92,17 +92,17 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        forward::pick(session, ctx)
+        forward::pick(session, ctx).await
     }
 
     fn fail_to_connect(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         _: &HttpPeer,
         ctx: &mut Ctx,
         error: Box<Error>,
     ) -> Box<Error> {
-        forward::not_connected(ctx, error)
+        forward::again::not_connected(session, ctx, error)
     }
 
     async fn upstream_request_filter(
@@ -122,6 +122,15 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<()> {
         forward::body(session, body, end, ctx)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        forward::again::answered(session, head, ctx)
     }
 
     async fn response_filter(
@@ -151,7 +160,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         reused: bool,
     ) -> Box<Error> {
-        forward::broke(session, ctx, error, reused)
+        forward::again::broke(session, ctx, error, reused)
     }
 
     async fn fail_to_proxy(

@@ -7,6 +7,7 @@ mod endpoint;
 pub mod names;
 pub mod peer;
 pub mod resolve;
+pub mod retry;
 pub mod standing;
 pub mod target;
 
@@ -22,12 +23,13 @@ use plugins::contract::place::Span;
 use crate::config::env::ProcessEnv;
 use crate::config::model::{Balance, StickyCookie, TargetConfig, TargetHost, UpstreamConfig};
 use crate::config::secret::{Secret, SecretError};
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Metrics, RetryMetrics};
 
 use self::attempt::{InFlight, Place};
 use self::balance::cookie::Tagger;
 use self::balance::{Group, Search};
 use self::endpoint::Endpoint;
+use self::retry::budget::Budget;
 
 pub use self::attempt::{Attempt, Outcome, Pick};
 pub use self::balance::{Unavailable, Wish};
@@ -47,6 +49,10 @@ pub struct Upstream {
     in_flight: Option<Arc<InFlight>>,
     /// How sticky cookies name targets.
     tagger: Option<Tagger>,
+    /// How many failed attempts may be repeated.
+    pub budget: Budget,
+    /// Repetitions by result.
+    pub retries: Arc<RetryMetrics>,
 }
 
 /// Why an upstream cannot be built.
@@ -128,6 +134,8 @@ impl Upstream {
             turn: AtomicUsize::new(turn),
             in_flight: counted.then(in_flight),
             tagger: config.sticky_cookie.as_ref().map(tagger).transpose()?,
+            budget: Budget::default(),
+            retries: metrics.retries(&config.name),
         };
         let known = previous.map(|previous| previous.ready.load_full());
         upstream.set_addresses(|target| match &target.host {

@@ -4,6 +4,7 @@
 //! nothing here can read one.
 
 mod effective;
+mod retry;
 
 use std::time::{Duration, SystemTime};
 
@@ -13,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Loaded;
 use crate::config::model::{
-    Action, Config, Dispatch, PathChange, Provenance, RespondBody, RespondConfig, RouteConfig,
-    SplitConfig, TrailingSlash, UpstreamConfig, UpstreamId,
+    Action, Config, Dispatch, FallbackConfig, PathChange, Provenance, RespondBody, RespondConfig,
+    RetryConfig, RouteConfig, SplitConfig, TrailingSlash, UpstreamConfig, UpstreamId,
 };
 use crate::config::source::SourceMap;
 use crate::observe::access_log::clock;
@@ -86,6 +87,9 @@ pub fn route(route: &RouteConfig, loaded: &Loaded) -> Value {
         "action-at": sources.place(&route.action_span),
         "policies": policies(route, sources),
         "timeout": duration(route.timeout),
+        "deadline-from": route.deadline_from.as_ref().map(|name| format!("header.{name}")),
+        "fallback": route.fallback.as_ref().map(|found| fallback(found, config)),
+        "retry": route.retry.as_ref().map(retry::value),
         "path": path(&route.path),
         "host": route.host.as_ref().map(ToString::to_string),
         "trailing-slash": match route.trailing_slash {
@@ -94,6 +98,28 @@ pub fn route(route: &RouteConfig, loaded: &Loaded) -> Value {
         },
         "provenance": provenance(&route.provenance, sources),
     })
+}
+
+/// A retry policy in one line.
+pub fn retry_line(retry: &RetryConfig) -> String {
+    retry::line(retry)
+}
+
+/// A fallback in one line.
+pub fn fallback_line(fallback: &FallbackConfig, config: &Config) -> String {
+    match fallback {
+        FallbackConfig::Upstream(id) => format!("upstream {}", name(*id, config)),
+        FallbackConfig::Respond(respond) => format!("respond {}", respond.status.as_u16()),
+    }
+}
+
+fn fallback(fallback: &FallbackConfig, config: &Config) -> Value {
+    match fallback {
+        FallbackConfig::Upstream(id) => {
+            json!({ "kind": "upstream", "upstream": name(*id, config) })
+        }
+        FallbackConfig::Respond(respond) => self::respond(respond),
+    }
 }
 
 /// What a route does.

@@ -11,6 +11,7 @@ mod forward;
 mod head;
 mod heard;
 mod reply;
+mod retry;
 mod settings;
 mod story;
 mod tell;

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use http::StatusCode;
 use plugins::contract::leaf::{Format, LeafError, check};
 use plugins::leaf;
 
-use super::model::{Address, HostPolicy, TargetHost};
+use super::model::{Address, HostPolicy, RetryOn, TargetHost};
 use super::secret::SecretRef;
 use crate::routing::pattern::{HostPattern, Matcher, PathPattern, PatternError};
 
@@ -27,6 +28,8 @@ pub(super) const FORMATS: &[Format] = &[
     ("log-path", check::<LogPath>),
     ("secret-reference", check::<SecretRef>),
     ("policy-name", check::<PolicyName>),
+    ("retry-cause", check::<RetryCause>),
+    ("dropped", check::<Dropped>),
 ];
 
 /// `match = "GET api.example.com/orders/{id}"`
@@ -81,6 +84,20 @@ pub(super) struct LogPath(pub(super) super::model::AccessLogPath);
 #[derive(Debug, Clone)]
 pub(super) struct PolicyName;
 
+/// What is tried again.
+#[derive(Debug, Clone)]
+pub(super) struct RetryCause(pub(super) RetryOn);
+
+/// The word that drops a default.
+#[derive(Debug, Clone)]
+pub(super) struct Dropped;
+
+leaf!(
+    RetryCause,
+    "retry-cause",
+    "\"connect-failure\", \"reset\", \"timeout\" or a status: \"503\""
+);
+leaf!(Dropped, "dropped", "\"none\"");
 leaf!(
     MatchLine,
     "match-line",
@@ -169,6 +186,40 @@ fn pattern(error: PatternError) -> LeafError {
         message: error.message,
         help: error.help,
         at: Some(error.at),
+    }
+}
+
+impl FromStr for RetryCause {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        match text {
+            "connect-failure" => Ok(Self(RetryOn::ConnectFailure)),
+            "reset" => Ok(Self(RetryOn::Reset)),
+            "timeout" => Ok(Self(RetryOn::Timeout)),
+            _ => match text.parse::<StatusCode>() {
+                Ok(status) if status.is_client_error() || status.is_server_error() => {
+                    Ok(Self(RetryOn::Status(status)))
+                }
+                _ => Err(LeafError::new(format!("`{text}` is no reason to try again")).help(
+                    "write \"connect-failure\", \"reset\", \"timeout\" or a status from \"400\" to \"599\"",
+                )),
+            },
+        }
+    }
+}
+
+impl FromStr for Dropped {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        if text == "none" {
+            return Ok(Self);
+        }
+        Err(
+            LeafError::new(format!("`{text}` is neither a table nor \"none\""))
+                .help("write a table, or \"none\" to drop the default"),
+        )
     }
 }
 

@@ -15,9 +15,11 @@ use plugins::contract::template::Template;
 use plugins::contract::value::Value;
 
 mod listener;
+mod retry;
 mod upstream;
 
 pub use listener::{CertificateConfig, ClientsConfig, ListenerConfig, TlsConfig, TlsVersion};
+pub use retry::{RetryConfig, RetryOn};
 pub use upstream::{
     Authorities, Balance, ClientIdentity, Forwarded, HostPolicy, Protocol, StickyCookie,
     TargetConfig, TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
@@ -97,6 +99,12 @@ pub struct RouteConfig {
     pub policies: PoliciesConfig,
     /// Until the last byte of the answer.
     pub timeout: Duration,
+    /// The header in which clients say how long they want to wait.
+    pub deadline_from: Option<HeaderName>,
+    /// What happens when the upstream has failed for good.
+    pub fallback: Option<FallbackConfig>,
+    /// How failed attempts are repeated; `None`: not at all.
+    pub retry: Option<RetryConfig>,
     /// What happens to a request that differs only in the trailing slash.
     pub trailing_slash: TrailingSlash,
     /// How the path is changed for the upstream.
@@ -133,6 +141,15 @@ pub enum Action {
         status: StatusCode,
     },
     /// Answers itself.
+    Respond(RespondConfig),
+}
+
+/// `fallback = …`
+#[derive(Debug, Clone, PartialEq)]
+pub enum FallbackConfig {
+    /// Another upstream.
+    Upstream(UpstreamId),
+    /// An answer.
     Respond(RespondConfig),
 }
 

@@ -18,6 +18,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 mod either;
 mod listener;
+mod retry;
 mod route;
 mod switch;
 mod upstream;
@@ -27,6 +28,7 @@ pub(super) use listener::{
     RawCertificate, RawClientAuth, RawListener, RawRedirectHttps, RawTls, RawTlsVersion,
     RawTolerance,
 };
+pub(super) use retry::{RawRetry, RawRetryOrNone};
 pub(super) use route::{
     RawCondition, RawConditions, RawDispatch, RawMatch, RawNames, RawRedirect, RawRespond,
     RawRoute, RawRouteUpstream, RawSplit, RawTrailingSlash,
@@ -90,6 +92,8 @@ pub(super) struct RawServer {
 pub(super) struct RawDefaults {
     /// Until the last byte of the answer. Default: `"60s"`.
     pub(super) timeout: Option<At<Time>>,
+    /// How failed attempts are repeated. Default: not at all.
+    pub(super) retry: Option<At<RawRetryOrNone>>,
 }
 
 /// Health, metrics, configuration and reload.

@@ -20,6 +20,7 @@ mod path_change;
 mod process;
 mod redirect;
 mod respond;
+mod retry;
 mod route;
 mod tls;
 mod upstream;

@@ -1,6 +1,6 @@
 //! The refusals of routing itself: what is wrong with the path, or that no route fits.
 
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use plugins::contract::flow::{Refusal, Reply};
 use plugins::contract::value::ValueError;
 
@@ -109,6 +109,13 @@ pub(super) fn ambiguous(source: ConditionSource, name: &str) -> Box<Reply> {
     };
     Box::new(
         Reply::refusal(&AMBIGUOUS).detail(format!("The {what} `{name}` occurs more than once.")),
+    )
+}
+
+/// 400 for a deadline that is no time, or is there twice.
+pub(super) fn deadline(name: &HeaderName) -> Box<Reply> {
+    Box::new(
+        Reply::refusal(&VALUE_UNFIT).detail(format!("The deadline in `{name}` cannot be read.")),
     )
 }
 

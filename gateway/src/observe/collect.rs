@@ -11,6 +11,7 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use super::histogram::{Histogram, Reading};
 use super::metrics::{Metrics, lock};
+use crate::upstream::retry::Hindrance;
 
 /// A number that is read when somebody asks: labels and value.
 pub type Sample = (Vec<(&'static str, String)>, f64);
@@ -75,6 +76,7 @@ impl Collector for Families {
         let mut families = self.routes();
         families.push(self.upstream_seconds());
         families.push(self.attempts());
+        families.push(self.retries());
         families.push(self.reloads());
         families.push(self.lookups());
         families.push(self.dropped());
@@ -175,6 +177,29 @@ impl Families {
         family(
             "gateway_upstream_attempts_total",
             "Attempts at targets by result.",
+            MetricType::COUNTER,
+            samples,
+        )
+    }
+
+    fn retries(&self) -> MetricFamily {
+        let mut samples = Vec::new();
+        for (upstream, handle) in &*lock(&self.metrics.retries) {
+            let hindered = Hindrance::ALL.iter().zip(&handle.hindered);
+            let results = hindered.map(|(hindrance, count)| (hindrance.name(), count));
+            for (result, count) in results
+                .chain([("made", &handle.made)])
+                .filter(|(_, count)| count.read() > 0)
+            {
+                samples.push(counter(
+                    &[("upstream", upstream), ("result", result)],
+                    count.read(),
+                ));
+            }
+        }
+        family(
+            "gateway_upstream_retries_total",
+            "Failed attempts that a retry policy covers: repeated (made), or what hindered it.",
             MetricType::COUNTER,
             samples,
         )

@@ -11,6 +11,7 @@ use plugins::contract::flow::Refusal;
 
 use super::histogram::{HOP, Histogram, REQUEST};
 use super::status::StatusCounters;
+use crate::upstream::retry::Hindrance;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -72,6 +73,14 @@ impl AttemptResult {
 #[derive(Debug, Default)]
 pub struct TargetMetrics([Counter; 4]);
 
+/// What became of failed attempts that a retry policy covers: repeated, or why not.
+#[derive(Debug, Default)]
+pub struct RetryMetrics {
+    pub(super) made: Counter,
+    /// In the order of [`Hindrance::ALL`].
+    pub(super) hindered: [Counter; Hindrance::ALL.len()],
+}
+
 /// Handles by name, or by two names.
 type Handles<K, T> = Mutex<BTreeMap<K, Arc<T>>>;
 type Two = (Arc<str>, Arc<str>);
@@ -82,6 +91,7 @@ pub struct Metrics {
     pub(super) routes: Handles<Arc<str>, RouteMetrics>,
     pub(super) upstream_seconds: Handles<Two, Histogram>,
     pub(super) targets: Handles<Two, TargetMetrics>,
+    pub(super) retries: Handles<Arc<str>, RetryMetrics>,
     /// Requests that no route took, by status.
     pub unrouted: StatusCounters,
     /// Reloads that were applied.
@@ -150,7 +160,30 @@ impl TargetMetrics {
     }
 }
 
+impl RetryMetrics {
+    /// Counts a failed attempt that is repeated.
+    pub fn made(&self) {
+        self.made.add_one();
+    }
+
+    /// Counts one that is not.
+    pub fn hindered(&self, hindrance: Hindrance) {
+        let mut all = Hindrance::ALL.iter().zip(&self.hindered);
+        if let Some((_, counter)) = all.find(|(of, _)| **of == hindrance) {
+            counter.add_one();
+        }
+    }
+}
+
 impl Metrics {
+    /// The handle for the repetitions at an upstream.
+    pub fn retries(&self, upstream: &Arc<str>) -> Arc<RetryMetrics> {
+        lock(&self.retries)
+            .entry(upstream.clone())
+            .or_default()
+            .clone()
+    }
+
     /// The handle of a route, the same across reloads.
     pub fn route(&self, name: &Arc<str>) -> Arc<RouteMetrics> {
         lock(&self.routes)
@@ -181,6 +214,7 @@ impl Metrics {
         lock(&self.routes).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.upstream_seconds).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.targets).retain(|_, handle| Arc::strong_count(handle) > 1);
+        lock(&self.retries).retain(|_, handle| Arc::strong_count(handle) > 1);
     }
 }
 

@@ -10,6 +10,7 @@ use plugins::chain::Memory;
 use plugins::contract::flow::Reply;
 use plugins::contract::view::{ClientCertificate, RequestBody};
 
+use super::forward::again::Again;
 use crate::decide::Identified;
 use crate::routing::Captures;
 use crate::runtime::action::{Action, Arm};
@@ -51,6 +52,8 @@ pub(super) struct Seen {
     pub(super) captures: Captures,
     pub(super) body: RequestBody,
     pub(super) deadline: Option<Instant>,
+    /// How long the client wants to wait.
+    pub(super) asked: Option<Duration>,
     /// How long its upstream may be silent, where the client's connection watches.
     pub(super) silence: Option<Duration>,
 }
@@ -64,6 +67,8 @@ pub(super) struct Progress {
     /// The current attempt, or the last one. It counts at its target until it is over.
     pub(super) attempt: Option<Attempt>,
     pub(super) attempts: u32,
+    /// What failed attempts leave behind; most requests have none.
+    pub(super) again: Option<Box<Again>>,
     /// When the current attempt was begun.
     pub(super) picked: Option<Instant>,
     /// From picking to the last byte, of all attempts together.
@@ -95,7 +100,7 @@ impl Ctx {
     pub(super) fn arm(&self) -> Option<&Arm> {
         match &self.route()?.action {
             Action::Forward(forward) => forward.arms.get(self.progress.arm?),
-            Action::Redirect { .. } | Action::Respond { .. } => None,
+            Action::Redirect { .. } | Action::Respond(_) => None,
         }
     }
 
@@ -141,6 +146,7 @@ impl Seen {
             captures: Captures::default(),
             body: RequestBody::None,
             deadline: None,
+            asked: None,
             silence: None,
         }
     }

@@ -8,6 +8,7 @@ use pingora::{ErrorSource, ErrorType};
 use plugins::contract::flow::{Refusal, Reply};
 
 use super::ctx::Ctx;
+use super::forward::fallback;
 use super::reply;
 
 /// The request's own deadline is over.
@@ -200,14 +201,16 @@ fn is_malformed(kind: &ErrorType, error: &Error) -> bool {
 pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
     let past_deadline = super::request::remaining(ctx.seen.deadline, Instant::now()).is_none();
     let refusal = judge(error, past_deadline);
-    let reply = ctx
-        .progress
-        .reply
-        .take()
-        .or_else(|| refusal.map(|refusal| Box::new(reply_to(refusal))));
     let begun = session
         .response_written()
         .is_some_and(|head| !head.status.is_informational());
+    let reply = ctx.progress.reply.take().or_else(|| {
+        let refusal = refusal?;
+        let instead = Some(refusal).filter(|refusal| !begun && is_upstreams(refusal));
+        instead
+            .and_then(|_| fallback::reply(ctx))
+            .or_else(|| Some(Box::new(reply_to(refusal))))
+    });
     log(error, refusal, ctx);
     if begun {
         ctx.progress.code = Some(refusal.map_or(CLIENT_GONE, |refusal| refusal.code));
@@ -224,7 +227,16 @@ pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) 
         ctx.progress.code = Some(CLIENT_GONE);
         return nothing_more(0);
     }
+    if reply.refusal.is_none() {
+        // A fallback's answer: the log says what it stands for.
+        ctx.progress.code = refusal.map(|refusal| refusal.code);
+    }
     nothing_more(reply.status.as_u16())
+}
+
+/// Whether an upstream failed, and neither the client nor we.
+fn is_upstreams(refusal: &Refusal) -> bool {
+    refusal.code.starts_with("upstream.") || std::ptr::eq(refusal, &raw const TIMEOUT)
 }
 
 fn reply_to(refusal: &'static Refusal) -> Reply {

@@ -8,8 +8,10 @@ use plugins::contract::plugin::Done;
 
 use super::Shared;
 use super::ctx::Ctx;
+use super::forward::fallback::Fell;
 use crate::config::model::{AccessLogConfig, AccessLogPath};
 use crate::observe::access_log::line::Line;
+use crate::upstream::retry::{Cause, Hindrance};
 
 /// Records a request.
 pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mut Ctx) {
@@ -72,6 +74,7 @@ fn wanted(config: &AccessLogConfig, status: u16) -> bool {
 fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &Ended) {
     let head = session.req_header();
     let progress = &ctx.progress;
+    let again = progress.again.as_deref();
     let target = progress.target().map(|target| &*target.address);
     let line = Line {
         time: SystemTime::now(),
@@ -90,6 +93,9 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
         upstream: ctx.arm().map(|arm| &*arm.upstream.config.name),
         target,
         attempts: progress.attempts,
+        retried: again.and_then(|again| again.cause).map(Cause::name),
+        fallback: again.and_then(|again| again.fell).map(Fell::name),
+        not_retried: again.and_then(|again| again.hindrance).map(Hindrance::name),
         bytes_in: session.body_bytes_read() as u64,
         bytes_out: session.body_bytes_sent() as u64,
         total: ended.total,

@@ -1,9 +1,12 @@
 //! From a request that may pass to a target: pick, prepare head and body, account for every attempt.
 
+pub(super) mod again;
+pub(super) mod fallback;
+
 use bytes::Bytes;
+use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::prelude::{Error, HttpPeer, Result, Session};
-use pingora::{ErrorSource, ErrorType, RetryType};
 use plugins::contract::flow::Flow;
 use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::RequestBody;
@@ -11,27 +14,30 @@ use std::time::{Duration, Instant};
 
 use super::ctx::Ctx;
 use super::request::{Count, remaining};
-use super::{affinity, cookie, failure, headers, silence};
+use super::{affinity, cookie, failure, headers, lower, silence};
 use crate::config::model::Protocol;
+use crate::decide;
 use crate::runtime::route::Route;
-use crate::upstream::{Attempt, Outcome, Unavailable};
-
-/// So often a request is sent that targets refuse unread.
-const UNPROCESSED_MAX: u32 = 3;
+use crate::upstream::{Pick, Unavailable, Wish};
 
 /// Chooses the target of the next attempt.
-pub(super) fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+pub(super) async fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    if let Some(pause) = again::pause(ctx) {
+        // In a box of its own: most requests never pause, and would carry the timer along.
+        Box::pin(tokio::time::sleep(pause)).await;
+    }
     let now = Instant::now();
     let left = remaining(ctx.seen.deadline, now).ok_or_else(|| failed(failure::DEADLINE))?;
-    let arm = ctx.arm().ok_or_else(|| failed(failure::NO_TARGET))?;
-    let mut pick = arm
-        .upstream
-        .pick(&affinity::wish(session, ctx, now))
-        .map_err(|unavailable| match unavailable {
-            Unavailable::NoTarget => failed(failure::NO_TARGET),
-            Unavailable::Full => failed(failure::FULL),
-        })?;
-    within(&mut pick.peer, left);
+    let mut pick = match target(session, ctx, now) {
+        Err(_) if fallback::turn(ctx) => target(session, ctx, now)?,
+        picked => picked?,
+    };
+    let retry = ctx.route().and_then(|route| route.retry.as_ref());
+    within(
+        &mut pick.peer,
+        left,
+        retry.and_then(|retry| retry.per_try_timeout),
+    );
     silence::take_over(session, &mut pick.peer, &mut ctx.seen);
     if ctx.seen.body == RequestBody::None {
         silence::begins(session, &ctx.seen, now);
@@ -42,89 +48,50 @@ pub(super) fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
     Ok(pick.peer)
 }
 
-/// No single wait may outlast the request's own deadline.
-fn within(peer: &mut HttpPeer, left: Duration) {
+fn target(session: &Session, ctx: &Ctx, now: Instant) -> Result<Pick> {
+    let (route, arm) = (ctx.route(), ctx.arm());
+    let arm = arm.ok_or_else(|| failed(failure::NO_TARGET))?;
+    let retry = route.and_then(|route| route.retry.as_ref());
+    if let Some(retry) = retry.filter(|_| ctx.progress.attempts == 0) {
+        retry.begun(&arm.upstream.budget);
+    }
+    let wish = Wish {
+        tried: again::tried(ctx),
+        ..affinity::wish(session, ctx, now)
+    };
+    arm.upstream
+        .pick(&wish)
+        .map_err(|unavailable| match unavailable {
+            Unavailable::NoTarget => failed(failure::NO_TARGET),
+            Unavailable::Full => failed(failure::FULL),
+        })
+}
+
+/// No single wait may outlast the request's own deadline, and none until the answer's head the time of one try.
+fn within(peer: &mut HttpPeer, left: Duration, per_try: Option<Duration>) {
     let options = &mut peer.options;
-    for timeout in [
-        &mut options.connection_timeout,
-        &mut options.total_connection_timeout,
-        &mut options.read_timeout,
-        &mut options.write_timeout,
+    let one_try = per_try.map_or(left, |per_try| per_try.min(left));
+    for (timeout, most) in [
+        (&mut options.connection_timeout, one_try),
+        (&mut options.total_connection_timeout, one_try),
+        (&mut options.read_timeout, one_try),
+        (&mut options.write_timeout, left),
     ] {
-        *timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
+        *timeout = Some(timeout.map_or(most, |timeout| timeout.min(most)));
+    }
+}
+
+/// The head has come in time: from here on the upstream may be as silent as its own timeout allows.
+pub(super) fn answer_begins(ctx: &mut Ctx) {
+    let retry = ctx.route().and_then(|route| route.retry.as_ref());
+    let limited = retry.is_some_and(|retry| retry.per_try_timeout.is_some());
+    if limited && ctx.seen.silence.is_some() {
+        ctx.seen.silence = ctx.arm().map(|arm| arm.upstream.config.read_timeout);
     }
 }
 
 fn failed(kind: ErrorType) -> Box<Error> {
     Error::new_in(kind)
-}
-
-/// No connection came about.
-pub(super) fn not_connected(ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "said at the arm")]
-    let outcome = match error.etype() {
-        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => Outcome::TimedOut,
-        // Pingora has some thirty kinds, and may have more: whatever else it is, there is no connection.
-        _ => Outcome::ConnectFailed,
-    };
-    // Nothing was sent: the next address of the name is no second request.
-    let attempt = ctx.progress.attempt.as_ref();
-    let elsewhere = attempt.is_some_and(Attempt::address_refused);
-    over(ctx, outcome);
-    // A pooled HTTP/2 connection that its target has given up: nothing was sent, and the next one is new.
-    let given_up = *error.etype() == ErrorType::H2Error;
-    let again = given_up && ctx.progress.attempts < UNPROCESSED_MAX;
-    error.set_retry(elsewhere || again);
-    error
-}
-
-/// The attempt failed after the connection was there. Only a connection from the pool that the target had closed
-/// meanwhile is worth another try, and only if the request may safely be sent twice.
-pub(super) fn broke(
-    session: &Session,
-    ctx: &mut Ctx,
-    mut error: Box<Error>,
-    reused: bool,
-) -> Box<Error> {
-    let over_time = failure::is_over_time(&error);
-    let upstreams = *error.esource() != ErrorSource::Downstream || over_time;
-    if upstreams && ctx.progress.status.is_none() {
-        let timed_out = over_time
-            || matches!(
-                error.etype(),
-                ErrorType::ReadTimedout | ErrorType::WriteTimedout
-            );
-        over(
-            ctx,
-            if timed_out {
-                Outcome::TimedOut
-            } else {
-                Outcome::Broken
-            },
-        );
-    }
-    let safe = session.req_header().method.is_idempotent() || unprocessed(&error);
-    let again = !unprocessed(&error) || ctx.progress.attempts < UNPROCESSED_MAX;
-    let repeatable = safe && again && !session.as_ref().retry_buffer_truncated();
-    if repeatable && ctx.progress.reply.is_none() && ctx.progress.status.is_none() {
-        error.retry.decide_reuse(reused);
-    } else {
-        error.set_retry(false);
-    }
-    error
-}
-
-/// Whether the target has said that it did nothing with the request: `REFUSED_STREAM`, GOAWAY, `HTTP_1_1_REQUIRED`.
-/// Pingora has decided in these cases, and in no other of these kinds.
-fn unprocessed(error: &Error) -> bool {
-    matches!(error.retry, RetryType::Decided(true))
-        && matches!(error.etype(), ErrorType::H2Error | ErrorType::H2Downgrade)
-}
-
-fn over(ctx: &mut Ctx, outcome: Outcome) {
-    let now = Instant::now();
-    ctx.report(outcome, now);
-    ctx.attempt_over(now);
 }
 
 /// Prepares the head of one attempt; `head` is a fresh copy of the client's.
@@ -165,6 +132,15 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         progress.reply = Some(crate::decide::refusals::value(error));
         return Err(failed(failure::REFUSED));
     }
+    if let Some(again) = &progress.again {
+        again.mark(head)?;
+    }
+    if seen.asked.is_some() || route.deadline_from.is_some() {
+        let left = remaining(seen.deadline, Instant::now()).unwrap_or_default();
+        lower::change(head, |parts| {
+            decide::deadline::hand_on(route, &mut parts.headers, left);
+        });
+    }
     route.chain.on_upstream_request(&view, head, memory);
     Ok(())
 }
@@ -175,7 +151,7 @@ fn arm_config(route: &Route, arm: Option<usize>) -> Option<&crate::config::model
             Some(&forward.arms.get(arm?)?.upstream.config)
         }
         crate::runtime::action::Action::Redirect { .. }
-        | crate::runtime::action::Action::Respond { .. } => None,
+        | crate::runtime::action::Action::Respond(_) => None,
     }
 }
 

@@ -101,6 +101,8 @@ fn only_from_proxies(name: &str) -> bool {
                         | "x-rewrite-url"
                         | "x-http-method-override"
                         | "x-original-host"
+                        | "x-gateway-attempt"
+                        | "x-envoy-attempt-count"
                 )
         }
         Some(b'f') => name == "forwarded",

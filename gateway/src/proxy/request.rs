@@ -82,7 +82,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
             seen.route = Some(route);
         }
     }
-    ctx.seen.deadline = ctx.route().map(|route| started + route.timeout);
+    limit(ctx, session.req_header(), started);
     listen::set_deadline(session, ctx.seen.deadline);
 }
 
@@ -98,6 +98,21 @@ static MISDIRECTED: Refusal = Refusal {
 fn is_misdirected(tls: &TlsFacts, listener: &Listener, host: &str) -> bool {
     let uncovered = !host.is_empty() && !tls.covers(host);
     uncovered || (listener.requires_client && tls.client.is_none())
+}
+
+/// Sets the request's deadline: the route's, or the client's where that is earlier.
+fn limit(ctx: &mut Ctx, head: &RequestHeader, started: Instant) {
+    let Some(route) = ctx.route() else {
+        ctx.seen.deadline = None;
+        return;
+    };
+    let timeout = route.timeout;
+    match decide::deadline::asked(route, &head.method, &head.headers) {
+        Ok(asked) => ctx.seen.asked = asked,
+        Err(reply) => ctx.progress.reply = Some(reply),
+    }
+    let limit = ctx.seen.asked.map_or(timeout, |asked| asked.min(timeout));
+    ctx.seen.deadline = Some(started + limit);
 }
 
 fn refused_http2(

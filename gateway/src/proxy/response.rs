@@ -12,7 +12,7 @@ use plugins::contract::view::ResponseView;
 
 use super::ctx::{Ctx, Seen};
 use super::request::remaining;
-use super::{affinity, failure, lower, silence};
+use super::{affinity, failure, forward, lower, silence};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
 use crate::runtime::Snapshot;
@@ -37,10 +37,14 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     let now = Instant::now();
     ctx.report(Outcome::Answered(head.status), now);
     if is_stream(head) {
-        // The timeout of a stream ends with its head.
-        ctx.seen.deadline = None;
-        listen::set_deadline(session, None);
+        // The timeout of a stream ends with its head; what the client asked for does not.
+        let seen = &mut ctx.seen;
+        seen.deadline = seen
+            .asked
+            .and_then(|asked| seen.started?.checked_add(asked));
+        listen::set_deadline(session, seen.deadline);
     }
+    forward::answer_begins(ctx);
     silence::begins(session, &ctx.seen, now);
     if old_client {
         unchunk(session, head);

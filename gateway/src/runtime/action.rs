@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
+use plugins::contract::flow::{Reply, ReplyBody};
 use plugins::contract::template::Template;
 use plugins::contract::value::{Value, ValueError};
 use plugins::contract::view::RequestView;
@@ -27,14 +28,42 @@ pub enum Action {
         status: StatusCode,
     },
     /// Answers itself.
-    Respond {
-        /// Status code.
-        status: StatusCode,
-        /// Header fields.
-        headers: Vec<(HeaderName, HeaderValue)>,
-        /// Content.
-        body: Bytes,
-    },
+    Respond(Respond),
+}
+
+/// An answer of the configuration.
+pub struct Respond {
+    /// Status code.
+    pub status: StatusCode,
+    /// Header fields.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Content.
+    pub body: Bytes,
+}
+
+/// What happens when the upstream has failed for good.
+pub enum Fallback {
+    /// Another upstream, an arm that nothing else chooses.
+    Arm(usize),
+    /// This answer.
+    Reply(Respond),
+}
+
+impl Respond {
+    /// The answer.
+    pub fn reply(&self) -> Reply {
+        let body = if self.body.is_empty() {
+            ReplyBody::Empty
+        } else {
+            ReplyBody::Bytes(self.body.clone())
+        };
+        Reply {
+            status: self.status,
+            refusal: None,
+            headers: self.headers.clone(),
+            body,
+        }
+    }
 }
 
 /// The upstreams that a route may forward to, and how one is chosen.
@@ -43,6 +72,10 @@ pub struct Forward {
     pub arms: Vec<Arm>,
     /// How one is chosen.
     pub choice: Choice,
+    /// How many of the arms can be chosen; what follows is there for the fallback.
+    pub choices: usize,
+    /// When the chosen one has failed for good.
+    pub fallback: Option<Fallback>,
 }
 
 /// One upstream of a route.

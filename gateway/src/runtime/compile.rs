@@ -11,16 +11,17 @@ use plugins::contract::place::Span;
 use plugins::contract::plugin::CompileError as PluginError;
 use plugins::ip_filter::Ranges;
 
-use super::action::{Action, Arm, Choice, Forward};
+use super::action::{Action, Arm, Choice, Fallback, Forward, Respond};
 use super::route::Route;
 use super::{Listener, Snapshot};
 use crate::config::Loaded;
 use crate::config::model::{
-    Action as ActionConfig, Config, Dispatch, ListenerConfig, RespondBody, RespondConfig,
-    RouteConfig, SplitConfig, TlsConfig, UpstreamId,
+    Action as ActionConfig, Config, Dispatch, FallbackConfig, ListenerConfig, RespondBody,
+    RespondConfig, RouteConfig, SplitConfig, TlsConfig, UpstreamId,
 };
 use crate::observe::metrics::Metrics;
 use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
+use crate::upstream::retry::Retry;
 use crate::upstream::{Upstream, UpstreamError};
 
 /// Largest file that `body-file` may name.
@@ -241,6 +242,8 @@ fn route(
         chain,
         action: action(config, upstreams, metrics)?,
         timeout: config.timeout,
+        deadline_from: config.deadline_from.clone(),
+        retry: config.retry.as_ref().map(Retry::compile),
         trailing_slash: config.trailing_slash,
         path: config.path.clone(),
         host: config.host.clone(),
@@ -266,17 +269,25 @@ fn action(
                 status: *status,
             });
         }
-        ActionConfig::Respond(respond) => return self::respond(respond),
+        ActionConfig::Respond(respond) => return self::respond(respond).map(Action::Respond),
         ActionConfig::Upstream(dispatch) => arms.dispatch(dispatch),
         ActionConfig::Split(split) => arms.split(split),
+    };
+    let choices = arms.found.len();
+    let fallback = match &config.fallback {
+        None => None,
+        Some(FallbackConfig::Upstream(id)) => Some(Fallback::Arm(arms.add(*id))),
+        Some(FallbackConfig::Respond(respond)) => Some(Fallback::Reply(self::respond(respond)?)),
     };
     Ok(Action::Forward(Forward {
         arms: arms.found,
         choice,
+        choices,
+        fallback,
     }))
 }
 
-fn respond(config: &RespondConfig) -> Result<Action, CompileError> {
+fn respond(config: &RespondConfig) -> Result<Respond, CompileError> {
     let (body, kind) = match &config.body {
         RespondBody::Empty => (Bytes::new(), None),
         RespondBody::Text(text) => (Bytes::from(text.clone()), Some("text/plain; charset=utf-8")),
@@ -288,7 +299,7 @@ fn respond(config: &RespondConfig) -> Result<Action, CompileError> {
     {
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
     }
-    Ok(Action::Respond {
+    Ok(Respond {
         status: config.status,
         headers,
         body,

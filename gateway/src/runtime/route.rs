@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use plugins::chain::Chain;
 use plugins::contract::template::Template;
 
 use super::action::Action;
 use crate::config::model::{PathChange, TrailingSlash};
 use crate::observe::metrics::RouteMetrics;
+use crate::upstream::retry::Retry;
 
 /// What happens to the requests of one route.
 pub struct Route {
@@ -20,6 +22,10 @@ pub struct Route {
     pub action: Action,
     /// Until the last byte of the answer.
     pub timeout: Duration,
+    /// The header in which clients say how long they want to wait.
+    pub deadline_from: Option<HeaderName>,
+    /// How failed attempts are repeated.
+    pub retry: Option<Retry>,
     /// What happens to a request that differs only in the trailing slash.
     pub trailing_slash: TrailingSlash,
     /// How the path is changed for the upstream.

@@ -77,6 +77,11 @@ impl Size {
 }
 
 impl Share {
+    /// In per cent, 0 to 100.
+    pub const fn percent(self) -> u8 {
+        self.0
+    }
+
     /// As a fraction between 0 and 1.
     pub fn fraction(self) -> f64 {
         f64::from(self.0) / 100.0

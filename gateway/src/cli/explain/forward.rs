@@ -10,6 +10,7 @@ use plugins::contract::view::{RequestView, ResponseView};
 
 use super::head::{failed, framed, without_hop_by_hop};
 use super::reply::{self, Hooks, fields, joined};
+use super::retry;
 use super::story::{Arm, Change, Field, Forward, Outcome, Target, Upstream};
 use super::tell::Scene;
 use crate::admin::describe;
@@ -67,6 +68,7 @@ pub(super) fn forwarded(
         upstream: self::upstream(scene, upstream),
         request_line: request_line(&head),
         changes: changes(&scene.head.headers, &head.headers),
+        retry: retry::of(scene),
         answer_gets: answer_gets(scene, memory)?,
     })))
 }
@@ -119,7 +121,13 @@ fn arms(scene: &Scene<'_>, forward: &action::Forward, chosen: usize) -> Vec<Arm>
             chosen: index == chosen,
         }
     };
-    forward.arms.iter().enumerate().map(arm).collect()
+    forward
+        .arms
+        .iter()
+        .take(forward.choices)
+        .enumerate()
+        .map(arm)
+        .collect()
 }
 
 /// Weight and percent of every arm.

@@ -2,11 +2,11 @@
 
 use super::story::Setting;
 use crate::admin::describe;
-use crate::config::model::{PathChange, RouteConfig, TrailingSlash};
+use crate::config::model::{Config, PathChange, RouteConfig, TrailingSlash};
 use crate::config::source::SourceMap;
 
 /// Timeout, what happens to path and host, and what to a trailing slash where something does.
-pub(super) fn of(route: &RouteConfig, sources: &SourceMap) -> Vec<Setting> {
+pub(super) fn of(route: &RouteConfig, config: &Config, sources: &SourceMap) -> Vec<Setting> {
     let path = match &route.path {
         PathChange::Keep => None,
         PathChange::StripPrefix(prefix) => Some(("strip-prefix", prefix.clone())),
@@ -18,7 +18,21 @@ pub(super) fn of(route: &RouteConfig, sources: &SourceMap) -> Vec<Setting> {
         TrailingSlash::Redirect => Some(("trailing-slash", "redirect".to_owned())),
     };
     let timeout = ("timeout", describe::duration(route.timeout));
-    let all = [Some(timeout), path, host, slash].into_iter().flatten();
+    let retry = route
+        .retry
+        .as_ref()
+        .map(|retry| ("retry", describe::retry_line(retry)));
+    let deadline = route
+        .deadline_from
+        .as_ref()
+        .map(|name| ("deadline-from", format!("header.{name}")));
+    let fallback = route
+        .fallback
+        .as_ref()
+        .map(|fallback| ("fallback", describe::fallback_line(fallback, config)));
+    let all = [Some(timeout), deadline, retry, fallback, path, host, slash]
+        .into_iter()
+        .flatten();
     all.map(|(key, value)| setting(key, value, route, sources))
         .collect()
 }

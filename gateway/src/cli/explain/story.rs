@@ -158,8 +158,20 @@ pub(super) struct Forward {
     /// The request line that the upstream gets.
     pub(super) request_line: String,
     pub(super) changes: Vec<Change>,
+    /// What follows a failed attempt; empty without a retry policy.
+    pub(super) retry: Vec<Repeat>,
     /// What the policies add to an answer 200 without fields of its own.
     pub(super) answer_gets: Vec<Field>,
+}
+
+/// What follows an attempt that failed in one way.
+#[derive(Debug, Serialize)]
+pub(super) struct Repeat {
+    /// The way, as the policy names it.
+    pub(super) on: String,
+    pub(super) again: bool,
+    /// Why there is no other attempt.
+    pub(super) why: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]

@@ -236,6 +236,11 @@ impl Arrival<'_> {
             return Err("the router names a route that does not exist".to_owned());
         };
         story.route = Some(self.route(config, view));
+        if let Err(answer) = decide::deadline::asked(route, view.method, view.headers) {
+            let by = "the route: the client's deadline is read before anybody is asked".to_owned();
+            story.outcome = reply::made(by, &answer, self.id(), None)?;
+            return Ok(());
+        }
         let mut heard = Heard {
             sources,
             policies: Vec::new(),
@@ -290,7 +295,7 @@ impl Arrival<'_> {
             captures: captures.collect(),
             action: routes::action(&config.action, &self.snapshot.loaded.config),
             action_at: sources.place(&config.action_span),
-            settings: settings::of(config, sources),
+            settings: settings::of(config, &self.snapshot.loaded.config, sources),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::cli::table;
 
 use super::story::{
-    Change, Field, Forward, Matching, Outcome, Path, Policy, Reply, Route, Setting, Story,
+    Change, Field, Forward, Matching, Outcome, Path, Policy, Repeat, Reply, Route, Setting, Story,
     Upstream, Verdict,
 };
 
@@ -206,6 +206,9 @@ fn forward(forward: &Forward) -> Vec<String> {
         "The upstream gets\n  {}\n{changes}",
         forward.request_line
     ));
+    if !forward.retry.is_empty() {
+        paragraphs.push(retry(&forward.retry));
+    }
     if !forward.answer_gets.is_empty() {
         paragraphs.push(format!(
             "The policies add to its answer\n{}",
@@ -267,6 +270,15 @@ fn upstream(upstream: &Upstream) -> String {
         "Forwarded to upstream {name}  {at}\n{}",
         table::lines(&rows, "  ")
     )
+}
+
+fn retry(repeats: &[Repeat]) -> String {
+    let line = |repeat: &Repeat| match repeat.why {
+        None => row(["✓", &repeat.on, "tried again"]),
+        Some(why) => row(["·", &repeat.on, &format!("not tried again: {why}")]),
+    };
+    let rows: Vec<Row> = repeats.iter().map(line).collect();
+    format!("If an attempt fails\n{}", table::lines(&rows, "  "))
 }
 
 fn change(change: &Change) -> String {

@@ -9,7 +9,7 @@ use plugins::contract::value::Value;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Either;
+use super::{Either, RawRetryOrNone};
 use crate::config::leaf::{FileRef, MatchHost, MatchLine, MatchPath};
 
 /// A name or several.
@@ -47,6 +47,12 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) host: Option<At<Template>>,
     /// Until the last byte of the answer. Default: `"60s"`.
     pub(in crate::config) timeout: Option<At<Time>>,
+    /// A header in which clients say how long they want to wait: `"header.x-request-timeout"`. It can only shorten.
+    pub(in crate::config) deadline_from: Option<At<Value>>,
+    /// When the upstream has failed for good: another upstream, or an answer like `respond`.
+    pub(in crate::config) fallback: Option<At<Either<String, RawRespond>>>,
+    /// How failed attempts are repeated; `"none"` drops the default. Default: not at all.
+    pub(in crate::config) retry: Option<At<RawRetryOrNone>>,
     /// A request that differs only in the trailing slash. Default: `"exact"`.
     pub(in crate::config) trailing_slash: Option<At<RawTrailingSlash>>,
 }

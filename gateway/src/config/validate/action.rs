@@ -7,9 +7,9 @@ use plugins::contract::report::nearest;
 
 use super::matcher::conditions;
 use super::{Context, bounds, redirect, respond};
-use crate::config::model::{Action, Dispatch, SplitConfig, UpstreamId};
+use crate::config::model::{Action, Dispatch, FallbackConfig, SplitConfig, UpstreamId};
 use crate::config::raw::{
-    Either, RawConditions, RawDispatch, RawRoute, RawRouteUpstream, RawSplit,
+    Either, RawConditions, RawDispatch, RawRespond, RawRoute, RawRouteUpstream, RawSplit,
 };
 use crate::routing::pattern::{Condition, Matcher};
 
@@ -92,6 +92,34 @@ impl Context<'_> {
         self.reference("upstream", name, span, scope.upstreams)
             .map(UpstreamId)
     }
+}
+
+/// What happens when the action's upstream has failed for good.
+pub(super) fn fallback(
+    raw: &At<Either<String, RawRespond>>,
+    action: Option<&Action>,
+    scope: &Scope<'_>,
+    context: &mut Context<'_>,
+) -> Option<FallbackConfig> {
+    let name = match &**raw {
+        Either::Short(name) => name,
+        Either::Long(table) => {
+            let table = At::new(table.clone(), raw.span());
+            return respond::respond(&table, context).map(FallbackConfig::Respond);
+        }
+    };
+    let id = context.upstream(name, &raw.span(), scope)?;
+    if matches!(action, Some(Action::Upstream(Dispatch::Always(same))) if *same == id) {
+        context
+            .report
+            .error(
+                raw.span(),
+                "route.fallback",
+                format!("`{name}` is the upstream that has failed"),
+            )
+            .help("name another upstream, or write an answer: { status = 503, body = \"sorry\" }");
+    }
+    Some(FallbackConfig::Upstream(id))
 }
 
 fn forward(

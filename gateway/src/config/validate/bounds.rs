@@ -83,6 +83,10 @@ pub(super) const UPSTREAM_IDLE: Bound<Time> = millis("idle-timeout", 60 * SECOND
 pub(super) const RESOLVE_EVERY: Bound<Time> = millis("resolve-every", 30 * SECOND, 100, DAY);
 
 pub(super) const ROUTE_TIMEOUT: Bound<Time> = millis("timeout", 60 * SECOND, 1, DAY);
+// With the tries that are free (a pooled connection that was dead) and the fallback's: below what Pingora allows.
+pub(super) const RETRY_ATTEMPTS: Bound<u32> = count("attempts", 2, 1, 10);
+pub(super) const PER_TRY_TIMEOUT: Bound<Time> = millis("per-try-timeout", SECOND, 1, DAY);
+pub(super) const RETRY_BACKOFF: Bound<Time> = millis("backoff", 25, 0, MINUTE);
 
 impl<T: Copy + PartialOrd + std::fmt::Display> Bound<T> {
     /// The value within the bounds; out of them a complaint and the default.

@@ -93,12 +93,17 @@ fn over(own: RawRoute, base: RawRoute) -> RawRoute {
         rewrite: own.rewrite.or(base.rewrite.filter(|_| base_change)),
         host: own.host.or(base.host.filter(|_| forwards)),
         timeout: own.timeout.or(base.timeout),
+        deadline_from: own
+            .deadline_from
+            .or(base.deadline_from.filter(|_| forwards)),
+        fallback: own.fallback.or(base.fallback.filter(|_| forwards)),
+        retry: own.retry.or(base.retry.filter(|_| forwards)),
         trailing_slash: own.trailing_slash.or(base.trailing_slash),
     }
 }
 
 /// Every key with its place.
-pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 11] {
+pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 14] {
     fn place<T>(leaf: Option<&At<T>>) -> Option<Span> {
         leaf.map(At::span)
     }
@@ -113,6 +118,9 @@ pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 11] {
         ("rewrite", place(route.rewrite.as_ref())),
         ("host", place(route.host.as_ref())),
         ("timeout", place(route.timeout.as_ref())),
+        ("deadline-from", place(route.deadline_from.as_ref())),
+        ("fallback", place(route.fallback.as_ref())),
+        ("retry", place(route.retry.as_ref())),
         ("trailing-slash", place(route.trailing_slash.as_ref())),
     ]
 }
@@ -123,7 +131,7 @@ const DEFAULTED: &[&str] = &["listener", "timeout", "trailing-slash"];
 /// Where each value of a route comes from.
 pub(super) fn provenance(
     route: &RawRoute,
-    default_timeout: Option<&Span>,
+    defaults: &[(&str, Option<Span>)],
     lineage: &[&str],
     routes: &Routes,
 ) -> Vec<Provenance> {
@@ -146,11 +154,15 @@ pub(super) fn provenance(
         let name = lineage.iter().skip(1).find(is_here)?;
         Some(Arc::from(*name))
     };
+    let default = |key: &str| {
+        let found = defaults.iter().find(|(of, _)| *of == key);
+        found.and_then(|(_, span)| span.clone())
+    };
     places(route)
         .into_iter()
+        .map(|(key, span)| (key, span.or_else(|| default(key))))
         .filter(|(key, span)| span.is_some() || DEFAULTED.contains(key))
         .map(|(key, span)| {
-            let span = span.or_else(|| default_timeout.cloned().filter(|_| key == "timeout"));
             let inherited = span
                 .as_ref()
                 .filter(|span| !spans.contains(&(span.start, span.end)));

@@ -43,6 +43,9 @@ fn idle(raw: &RawRoute, context: &mut Context<'_>) {
         ("strip-prefix", raw.strip_prefix.as_ref().map(At::span)),
         ("rewrite", raw.rewrite.as_ref().map(At::span)),
         ("host", raw.host.as_ref().map(At::span)),
+        ("deadline-from", raw.deadline_from.as_ref().map(At::span)),
+        ("fallback", raw.fallback.as_ref().map(At::span)),
+        ("retry", raw.retry.as_ref().map(At::span)),
     ];
     for (key, span) in keys {
         if let Some(span) = span {

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use plugins::chain::{NamedPolicies, PoliciesConfig, PolicyLayer, RawNamed, RawPolicies};
 use plugins::contract::place::{At, Span};
 use plugins::contract::policy::Layer;
 use plugins::contract::units::Time;
+use plugins::contract::value::Value;
 
 use super::like::{Routes, lineage, merged, provenance};
 use super::matcher::matcher;
-use super::{Context, Names, action, bounds, conflict, path_change, plain};
-use crate::config::model::{Action, PathChange, RouteConfig, TrailingSlash};
+use super::{Context, Names, action, bounds, conflict, path_change, plain, retry};
+use crate::config::model::{
+    Action, FallbackConfig, PathChange, RetryConfig, RouteConfig, TrailingSlash,
+};
 use crate::config::raw::{Either, RawDefaults, RawNames, RawRoute, RawTrailingSlash, WithPolicies};
 use crate::routing::pattern::Matcher;
 
@@ -40,6 +44,9 @@ struct Rest {
     action: Action,
     action_span: Span,
     timeout: Duration,
+    deadline_from: Option<HeaderName>,
+    fallback: Option<FallbackConfig>,
+    retry: Option<RetryConfig>,
     trailing_slash: TrailingSlash,
     path: PathChange,
     host: Option<plugins::contract::template::Template>,
@@ -53,6 +60,7 @@ struct Shared<'a> {
     defaults: PolicyLayer,
     own: BTreeMap<String, PolicyLayer>,
     timeout: Option<At<Time>>,
+    retry: Option<(Span, Option<RetryConfig>)>,
 }
 
 /// All routes in the order of their names; `None` if any is wrong.
@@ -77,6 +85,9 @@ pub(super) fn all(
         defaults: policies.validate(Layer::Defaults, &policies_by_name, context.report),
         own: layers(&routes, &policies_by_name, context),
         timeout: own_defaults.timeout,
+        retry: own_defaults
+            .retry
+            .map(|raw| (raw.span(), retry::retry(&raw, context))),
     };
     bounds::ROUTE_TIMEOUT.take(shared.timeout.as_ref(), context.report);
     let drafts: Vec<Draft> = routes
@@ -124,7 +135,17 @@ fn draft(
     let raw = merged(&lineage, routes);
     let provenance = provenance(
         &raw,
-        shared.timeout.as_ref().map(At::span).as_ref(),
+        &[
+            ("timeout", shared.timeout.as_ref().map(At::span)),
+            (
+                "retry",
+                shared
+                    .retry
+                    .as_ref()
+                    .filter(|_| raw.redirect.is_none() && raw.respond.is_none())
+                    .map(|(span, _)| span.clone()),
+            ),
+        ],
         &lineage,
         routes,
     );
@@ -209,8 +230,27 @@ fn rest(
             |time| time.duration(),
         ),
     };
+    let retry = match &raw.retry {
+        Some(own) => retry::retry(own, context),
+        None => shared.retry.as_ref().and_then(|(_, retry)| retry.clone()),
+    };
+    let fallback = raw.fallback.as_ref().map(|raw| {
+        action::fallback(
+            raw,
+            action.as_ref().map(|(action, _)| action),
+            &scope,
+            context,
+        )
+    });
     let (action, action_span) = action?;
+    let forwards = matches!(action, Action::Upstream(_) | Action::Split(_));
     Some(Rest {
+        deadline_from: deadline_from(raw, context),
+        fallback: match fallback {
+            Some(fallback) => Some(fallback?),
+            None => None,
+        },
+        retry: retry.filter(|_| forwards),
         action,
         action_span,
         timeout,
@@ -222,6 +262,22 @@ fn rest(
         host: raw.host.clone().map(At::into_inner),
         provenance: Vec::new(),
     })
+}
+
+fn deadline_from(raw: &RawRoute, context: &mut Context<'_>) -> Option<HeaderName> {
+    let written = raw.deadline_from.as_ref()?;
+    if let Value::Header(name) = &**written {
+        return Some(name.clone());
+    }
+    context
+        .report
+        .error(
+            written.span(),
+            "route.deadline-from",
+            format!("a deadline cannot come from `{}`", **written),
+        )
+        .help("name a header: deadline-from = \"header.x-request-timeout\"");
+    None
 }
 
 fn listeners(
@@ -308,6 +364,9 @@ fn finished(draft: Draft) -> Option<RouteConfig> {
         action_span: rest.action_span,
         policies: draft.policies,
         timeout: rest.timeout,
+        deadline_from: rest.deadline_from,
+        fallback: rest.fallback,
+        retry: rest.retry,
         trailing_slash: rest.trailing_slash,
         path: rest.path,
         host: rest.host,

@@ -12,8 +12,8 @@ use plugins::contract::value::Value;
 use super::{Context, bounds, plain};
 use crate::config::leaf::{CookieName, HostChoice, HostPort};
 use crate::config::model::{
-    Action, Balance, Config, Dispatch, Forwarded, HostPolicy, StickyCookie, TargetConfig,
-    TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
+    Action, Balance, Config, Dispatch, FallbackConfig, Forwarded, HostPolicy, StickyCookie,
+    TargetConfig, TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
 };
 use crate::config::raw::{
     Either, RawBalance, RawForwarded, RawStickyCookie, RawTarget, RawUpstream,
@@ -231,6 +231,9 @@ pub(super) fn warn_unused(config: &Config, report: &mut Report) {
             }
             Action::Split(split) => used.extend(split.arms.iter().map(|(id, _)| *id)),
             Action::Redirect { .. } | Action::Respond(_) => {}
+        }
+        if let Some(FallbackConfig::Upstream(id)) = &route.fallback {
+            used.insert(*id);
         }
     }
     for (index, upstream) in config.upstreams.iter().enumerate() {

@@ -42,6 +42,12 @@ pub struct Line<'a> {
     pub target: Option<&'a str>,
     /// Attempts at targets.
     pub attempts: u32,
+    /// What the last repeated attempt had failed of.
+    pub retried: Option<&'static str>,
+    /// Why the last failed attempt was not repeated, where a retry policy would have.
+    pub not_retried: Option<&'static str>,
+    /// Where the request ended when its upstream had failed for good.
+    pub fallback: Option<&'static str>,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -89,6 +95,13 @@ impl Line<'_> {
         }
         optional(out, key!("target"), self.target.map(str::as_bytes));
         number(out, key!("attempts"), u64::from(self.attempts));
+        optional(out, key!("retried"), self.retried.map(str::as_bytes));
+        optional(
+            out,
+            key!("not_retried"),
+            self.not_retried.map(str::as_bytes),
+        );
+        optional(out, key!("fallback"), self.fallback.map(str::as_bytes));
         number(out, key!("bytes_in"), self.bytes_in);
         number(out, key!("bytes_out"), self.bytes_out);
         millis(out, key!("total_ms"), self.total);
@@ -226,6 +239,9 @@ mod tests {
             upstream: Some("orders"),
             target: Some("10.0.0.1:9000"),
             attempts: 1,
+            retried: None,
+            not_retried: None,
+            fallback: None,
             bytes_in: 0,
             bytes_out: 120,
             total: Duration::from_micros(1_234),

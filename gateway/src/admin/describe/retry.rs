@@ -1,0 +1,26 @@
+//! A retry policy as data and as one line.
+
+use serde_json::{Value, json};
+
+use super::duration;
+use crate::config::model::RetryConfig;
+
+pub(super) fn value(retry: &RetryConfig) -> Value {
+    json!({
+        "attempts": retry.attempts,
+        "on": retry.on.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "methods": retry.methods.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "per-try-timeout": retry.per_try_timeout.map(duration),
+        "backoff": duration(retry.backoff),
+        "budget": format!("{}%", retry.budget),
+    })
+}
+
+pub(super) fn line(retry: &RetryConfig) -> String {
+    let causes: Vec<String> = retry.on.iter().map(ToString::to_string).collect();
+    let mut line = format!("{} tries on {}", retry.attempts, causes.join(", "));
+    if let Some(time) = retry.per_try_timeout {
+        line += &format!(", {} each", duration(time));
+    }
+    line + &format!(", budget {}%", retry.budget)
+}
