@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn reads_the_units_of_grpc() {
         for (text, expected) in [
-            ("1H", Some(Duration::from_secs(3_600))),
-            ("2M", Some(Duration::from_secs(120))),
+            ("1H", Some(Duration::from_hours(1))),
+            ("2M", Some(Duration::from_mins(2))),
             ("99999999S", Some(Duration::from_secs(99_999_999))),
             ("250m", Some(Duration::from_millis(250))),
             ("7u", Some(Duration::from_micros(7))),

@@ -18,9 +18,14 @@ pub(super) fn value(retry: &RetryConfig) -> Value {
 
 pub(super) fn line(retry: &RetryConfig) -> String {
     let causes: Vec<String> = retry.on.iter().map(ToString::to_string).collect();
-    let mut line = format!("{} tries on {}", retry.attempts, causes.join(", "));
-    if let Some(time) = retry.per_try_timeout {
-        line += &format!(", {} each", duration(time));
-    }
-    line + &format!(", budget {}%", retry.budget)
+    let each = retry
+        .per_try_timeout
+        .map(|time| format!(", {} each", duration(time)));
+    format!(
+        "{} tries on {}{}, budget {}%",
+        retry.attempts,
+        causes.join(", "),
+        each.unwrap_or_default(),
+        retry.budget
+    )
 }
