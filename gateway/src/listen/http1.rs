@@ -31,7 +31,7 @@ pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>)
             Arrival::Head(head) => head,
             Arrival::Refused(refusal) => return Box::pin(refuse(conn, &post, refusal)).await,
             Arrival::Http2 => return Box::pin(http2::serve(conn, post)).await,
-            Arrival::Over => return,
+            Arrival::Over => return conn.say_goodbye(),
         };
         served += 1;
         match begin(&post, conn, head, served).await.and_then(reclaim) {

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Pingora logs client mistakes as errors; what matters of them is in the access log.
-const DEFAULT: &str = "info,pingora_core=error,pingora_proxy=error";
+/// Pingora and rustls log mistakes of clients; what matters of them is in the access log.
+const DEFAULT: &str = "info,pingora_core=error,pingora_proxy=error,rustls=error";
 
 /// Starts the log. `GATEWAY_LOG` holds a filter such as `debug` or `gateway=debug,pingora_core=info`.
 pub fn start() {

@@ -54,7 +54,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     {
         return answer(progress, refusal);
     }
-    if tls.is_some_and(|tls| is_misdirected(tls, listener, &seen.host)) {
+    if listener.secure && tls.is_none_or(|tls| is_misdirected(tls, listener, &seen.host)) {
         return answer(progress, &MISDIRECTED);
     }
     seen.body = decide::body_of(

@@ -52,6 +52,22 @@ fn hsts_is_on_every_answer_over_tls() {
     told(&refused);
 }
 
+#[test]
+fn a_connection_from_before_tls_is_misdirected() {
+    let (authority, orders) = (Authority::new("site"), Backend::start());
+    let identity = authority.issue(&["localhost"]);
+    let plain = "[listener.public]\naddress = \"@address.public@\"\n\
+        [upstream.orders]\ntargets = [\"@upstream.orders@\"]\n\
+        [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n";
+    let mut gateway = Gateway::start(Config::new(plain).upstream("orders", orders.addr()));
+    let mut client = gateway.client();
+    assert_eq!(client.get("/").status, 200);
+    gateway.rewrite_and_wait(super::config("", "", &identity, &orders));
+    assert_refused(&client.get("/"), 421, "host.misdirected");
+    let mut client = Tls::new(&authority, "localhost").connect(gateway.addr());
+    assert_eq!(client.get("/").status, 200);
+}
+
 fn redirecting(key: &str) -> (Gateway, Authority, Backend) {
     let (authority, orders) = (Authority::new("site"), Backend::start());
     let text = format!(

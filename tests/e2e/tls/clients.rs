@@ -5,6 +5,7 @@ use harness::{Authority, Backend, Gateway, Identity, Tls};
 use rustls::version;
 
 use super::config;
+use crate::fixture::assert_refused;
 
 struct House {
     gateway: Gateway,
@@ -76,6 +77,30 @@ fn an_optional_certificate_may_be_left_out_but_not_be_bad() {
     let stranger = Authority::new("strangers").issue(&["worker.example.com"]);
     assert!(!house.serves(Some(&stranger)));
     house.gateway.wait_log("client-certificate-unknown-issuer");
+}
+
+#[test]
+fn who_has_shown_no_certificate_is_misdirected_once_it_is_required() {
+    let (site, known, orders) = (
+        Authority::new("site"),
+        Authority::new("clients"),
+        Backend::start(),
+    );
+    let identity = site.issue(&["localhost"]);
+    let with = |auth: &str| {
+        let tls = format!("client-ca = \"file:clients.pem\"\nclient-auth = \"{auth}\"\n");
+        config("", &tls, &identity, &orders).file("clients.pem", known.pem())
+    };
+    let mut gateway = Gateway::start(with("optional"));
+    let tls = Tls::new(&site, "localhost");
+    let mut nobody = tls.connect(gateway.addr());
+    let mut somebody = tls
+        .identity(&known.issue(&["worker"]))
+        .connect(gateway.addr());
+    assert_eq!(nobody.get("/").status, 200);
+    gateway.rewrite_and_wait(with("required"));
+    assert_refused(&nobody.get("/"), 421, "host.misdirected");
+    assert_eq!(somebody.get("/").status, 200);
 }
 
 #[test]

@@ -163,6 +163,15 @@ fn a_proxy_header_comes_before_the_handshake() {
 }
 
 #[test]
+fn an_idle_connection_ends_with_a_word() {
+    let (gateway, authority, _orders) = start("idle-timeout = \"200ms\"", "");
+    let mut client = Tls::new(&authority, "localhost").connect(gateway.addr());
+    assert_eq!(client.get("/").status, 200);
+    // The client takes an end without `close_notify` for an error.
+    client.wait_closed();
+}
+
+#[test]
 fn an_idle_connection_is_small() {
     const CONNECTIONS: u64 = 400;
     let (gateway, authority, _orders) = start("", "");

@@ -60,8 +60,8 @@ pub(super) const BODY_TIMEOUT: Bound<Time> = millis("body-timeout", 30 * SECOND,
 pub(super) const IDLE_TIMEOUT: Bound<Time> = millis("idle-timeout", 60 * SECOND, 10, DAY);
 pub(super) const HANDSHAKE_TIMEOUT: Bound<Time> =
     millis("handshake-timeout", 10 * SECOND, 10, 10 * MINUTE);
-// Browsers count whole seconds; two years is what preload lists ask for.
-pub(super) const HSTS: Bound<Time> = millis("hsts", DAY, SECOND, 10 * 365 * DAY);
+// Browsers count whole seconds; preload lists ask for a year.
+pub(super) const HSTS: Bound<Time> = millis("hsts", DAY, SECOND, 366 * DAY);
 pub(super) const HEADER_BYTES: Bound<Size> =
     bytes("header-bytes-max", 32 * KIB, KIB, 1024 * KIB - 1);
 // Pingora's parser takes no more fields than this.

@@ -22,6 +22,11 @@ impl Conn {
         drop(timeout(limit, AsyncWriteExt::shutdown(self)).await);
     }
 
+    /// For a connection that waited for its next request in vain: nobody waits for its end either.
+    pub(crate) fn say_goodbye(&mut self) {
+        self.io.say_goodbye();
+    }
+
     /// Ends our half, then throws away what the client still sends. Closing a socket with unread bytes resets it, and
     /// a reset can overtake the answer.
     pub(crate) async fn linger(&mut self) {

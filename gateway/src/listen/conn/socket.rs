@@ -108,6 +108,18 @@ impl Io {
         }
     }
 
+    /// Says that nothing follows, without waiting: an end that nobody signed could be an attacker's.
+    pub(super) fn say_goodbye(&mut self) {
+        if let Self::Tls(stream) = self {
+            let (socket, session) = stream.get_mut();
+            session.send_close_notify();
+            let mut socket = AtOnce(&socket.io);
+            while session.wants_write() && session.write_tls(&mut socket).is_ok_and(|sent| sent > 0)
+            {
+            }
+        }
+    }
+
     pub(super) fn number(&self) -> RawFd {
         match self {
             Self::Plain(plain) => plain.number(),
