@@ -293,6 +293,8 @@ fn a_reload_keeps_what_is_in_flight() {
     let mut gateway = gateway("targets = [\"@upstream.a@\"]", &backends);
     let mut waiting = held(&gateway, &backends);
     wait_in_flight(&gateway, &[1]);
+    let labels = ["upstream=\"orders\""];
+    assert_eq!(gateway.metric("gateway_upstream_in_flight", &labels), 1);
     gateway.rewrite_and_wait(config(TWO, &backends));
     assert_eq!(in_flight(&gateway), [1, 0]);
     gate.open();

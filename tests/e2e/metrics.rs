@@ -350,6 +350,7 @@ fn the_text_is_what_prometheus_reads() {
         "gateway_hop_seconds",
         "gateway_refusals_total",
         "gateway_upstream_attempts_total",
+        "gateway_upstream_in_flight",
         "gateway_connections",
         "gateway_config_reloads_total",
         "gateway_lookups_total",
