@@ -25,7 +25,7 @@ use crate::config::model::{Balance, StickyCookie, TargetConfig, TargetHost, Upst
 use crate::config::secret::{Secret, SecretError};
 use crate::observe::metrics::{Metrics, RetryMetrics};
 
-use self::attempt::{InFlight, Place};
+use self::attempt::InFlight;
 use self::balance::cookie::Tagger;
 use self::balance::{Group, Search};
 use self::endpoint::Endpoint;
@@ -46,7 +46,8 @@ pub struct Upstream {
     ready: ArcSwap<Ready>,
     turn: AtomicUsize,
     /// All its requests, where they have to be counted together.
-    in_flight: Option<Arc<InFlight>>,
+    in_flight: Arc<InFlight>,
+    counted: bool,
     /// How sticky cookies name targets.
     tagger: Option<Tagger>,
     /// How many failed attempts may be repeated.
@@ -109,21 +110,21 @@ impl Upstream {
         metrics: &Metrics,
         previous: Option<&Self>,
     ) -> Result<Self, UpstreamError> {
+        let in_flight = previous
+            .map(|previous| previous.in_flight.clone())
+            .unwrap_or_default();
         let added = previous.map(|_| Instant::now());
         let target = |target: &TargetConfig| {
             previous
                 .and_then(|previous| previous.target(&target.address))
                 .unwrap_or_else(|| {
                     let metrics = metrics.target(&config.name, &target.address);
-                    Arc::new(Target::new(target.address.clone(), metrics, added))
+                    let address = target.address.clone();
+                    Arc::new(Target::new(address, metrics, in_flight.clone(), added))
                 })
         };
         let counted =
             config.connections_max.is_some() || matches!(config.balance, Balance::Hash(_));
-        let in_flight = || {
-            let before = previous.and_then(|previous| previous.in_flight.clone());
-            before.unwrap_or_default()
-        };
         let turn = previous.map_or(0, |previous| previous.turn.load(Ordering::Relaxed));
         let upstream = Self {
             config: config.clone(),
@@ -132,7 +133,8 @@ impl Upstream {
             pause: AtomicU64::new(0),
             ready: ArcSwap::from_pointee(Ready::new([Vec::new(), Vec::new()], &config.balance)),
             turn: AtomicUsize::new(turn),
-            in_flight: counted.then(in_flight),
+            in_flight: in_flight.clone(),
+            counted,
             tagger: config.sticky_cookie.as_ref().map(tagger).transpose()?,
             budget: Budget::default(),
             retries: metrics.retries(&config.name),
@@ -176,17 +178,19 @@ impl Upstream {
         ready: &'a Ready,
         wish: &Wish<'_>,
     ) -> Result<(&'a Endpoint, Attempt), Unavailable> {
-        let place = match &self.in_flight {
-            Some(all) => {
-                let most = self.config.connections_max.unwrap_or(u32::MAX);
-                Some(Place::take(all, most).ok_or(Unavailable::Full)?)
+        let most = self.config.connections_max.unwrap_or(u32::MAX);
+        if self.counted && !self.in_flight.enter_below(most) {
+            return Err(Unavailable::Full);
+        }
+        let Some(endpoint) = self.choose(ready, wish) else {
+            if self.counted {
+                self.in_flight.leave();
             }
-            None => None,
+            return Err(Unavailable::NoTarget);
         };
-        let endpoint = self.choose(ready, wish).ok_or(Unavailable::NoTarget)?;
         let measured = matches!(self.config.balance, Balance::Ewma).then_some(wish.now);
         let new_tag = endpoint.tag.filter(|tag| wish.sticky != Some(*tag));
-        let attempt = Attempt::begin(endpoint.target.clone(), place, measured, new_tag);
+        let attempt = Attempt::begin(endpoint.target.clone(), self.counted, measured, new_tag);
         Ok((endpoint, attempt))
     }
 
@@ -196,7 +200,7 @@ impl Upstream {
             wish,
             turn: &self.turn,
             slow_start: self.config.slow_start,
-            in_flight: self.in_flight.as_ref().map_or(0, |all| all.count()),
+            in_flight: self.in_flight.count(),
             fresh: !wish.tried.is_empty(),
             good: true,
         };

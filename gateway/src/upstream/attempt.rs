@@ -39,8 +39,8 @@ pub enum Outcome {
 pub struct Attempt {
     target: Arc<Target>,
     running: bool,
-    /// Its place among all requests of the upstream, where these are counted.
-    place: Option<Place>,
+    /// Whether it counts among all requests of the upstream, too.
+    counted: bool,
     /// When it was picked, where balancing wants to know how long it takes.
     measured: Option<Instant>,
     /// What the client's sticky cookie should say and does not.
@@ -53,16 +53,14 @@ pub struct Attempt {
 #[derive(Debug, Default)]
 pub struct InFlight(AtomicU32);
 
-/// One of a number of things, until it is dropped.
-pub(super) struct Place(Arc<InFlight>);
-
 /// What an answer counts at least that never came.
 const PENALTY: Duration = Duration::from_secs(1);
 
 impl Attempt {
+    /// Begins one; with `counted`, the caller has counted it at the upstream.
     pub(super) fn begin(
         target: Arc<Target>,
-        place: Option<Place>,
+        counted: bool,
         measured: Option<Instant>,
         new_tag: Option<u64>,
     ) -> Self {
@@ -70,7 +68,7 @@ impl Attempt {
         Self {
             target,
             running: true,
-            place,
+            counted,
             measured,
             new_tag,
             address: None,
@@ -117,7 +115,9 @@ impl Attempt {
     pub fn end(&mut self) {
         if std::mem::take(&mut self.running) {
             self.target.in_flight.leave();
-            self.place = None;
+            if self.counted {
+                self.target.upstream.leave();
+            }
         }
     }
 }
@@ -145,26 +145,20 @@ impl InFlight {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// One more, but not more than so many; whether there was room.
+    pub(super) fn enter_below(&self, most: u32) -> bool {
+        let room = self.0.fetch_add(1, Ordering::Relaxed) < most;
+        if !room {
+            self.leave();
+        }
+        room
+    }
+
     fn enter(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn leave(&self) {
+    pub(super) fn leave(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Place {
-    /// A place among at most so many; `None` when all are taken.
-    pub(super) fn take(of: &Arc<InFlight>, most: u32) -> Option<Self> {
-        let before = of.0.fetch_add(1, Ordering::Relaxed);
-        let place = Self(of.clone());
-        (before < most).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.leave();
     }
 }

@@ -4,6 +4,7 @@
 //! this request, and grown up after a slow start. Whoever is passed over loses the turn, so the others keep their shares.
 
 pub(super) mod census;
+mod chance;
 pub mod cookie;
 pub mod ewma;
 pub mod hash;
@@ -125,10 +126,10 @@ impl Group {
     pub(super) fn choose(&self, search: &Search<'_>) -> Option<&Endpoint> {
         let found = match &self.order {
             Order::InTurn(schedule) => {
-                let turn = || search.turn.fetch_add(1, Ordering::Relaxed);
-                self.propose(schedule, search, turn)
+                let next = || search.turn.fetch_add(1, Ordering::Relaxed);
+                self.propose(schedule, search, || next().checked_rem(schedule.len()))
             }
-            Order::Random(schedule) => self.propose(schedule, search, rand::random),
+            Order::Random(schedule) => self.propose(schedule, search, || by_chance(schedule)),
             Order::LeastRequest(schedule) => self.better(schedule, search, Endpoint::is_busier),
             Order::Ewma(schedule) => {
                 let now = clock::millis(search.wish.now);
@@ -136,10 +137,11 @@ impl Group {
             }
             Order::Ring(ring) => return self.on_ring(ring, search),
         };
-        match found {
-            Some(index) => self.endpoints.get(index),
-            None => self.look(rand::random(), |endpoint| search.accepts(endpoint)),
+        if let Some(index) = found {
+            return self.endpoints.get(index);
         }
+        let start = chance::below(self.endpoints.len())?;
+        self.look(start, |endpoint| search.accepts(endpoint))
     }
 
     /// The first acceptable of a row of turns.
@@ -147,12 +149,11 @@ impl Group {
         &self,
         schedule: &[u32],
         search: &Search<'_>,
-        turn: impl Fn() -> usize,
+        turn: impl Fn() -> Option<usize>,
     ) -> Option<usize> {
         for _ in 0..schedule.len().min(CANDIDATES) {
-            let index = schedule.get(turn().checked_rem(schedule.len())?)?;
-            let index = usize::try_from(*index).ok()?;
-            if search.takes(self.endpoints.get(index)?, rand::random) {
+            let index = usize::try_from(*schedule.get(turn()?)?).ok()?;
+            if search.takes(self.endpoints.get(index)?, chance::number) {
                 return Some(index);
             }
         }
@@ -167,7 +168,7 @@ impl Group {
         search: &Search<'_>,
         is_worse: impl Fn(&Endpoint, &Endpoint) -> bool,
     ) -> Option<usize> {
-        let one = self.propose(schedule, search, rand::random)?;
+        let one = self.propose(schedule, search, || by_chance(schedule))?;
         let Some(two) = self.other(one, search) else {
             return Some(one);
         };
@@ -179,9 +180,10 @@ impl Group {
     fn other(&self, one: usize, search: &Search<'_>) -> Option<usize> {
         let all = self.endpoints.len();
         for _ in 0..4 {
-            let step = rand::random::<usize>().checked_rem(all.checked_sub(1)?)?;
-            let two = (one + 1 + step).checked_rem(all)?;
-            if search.takes(self.endpoints.get(two)?, rand::random) {
+            // Any but the first: those before it keep their place, those after it move up by one.
+            let two = chance::below(all.checked_sub(1)?)?;
+            let two = two + usize::from(two >= one);
+            if search.takes(self.endpoints.get(two)?, chance::number) {
                 return Some(two);
             }
         }
@@ -190,7 +192,7 @@ impl Group {
 
     /// The first on the ring that is acceptable and has not more than its share; if all have, the first acceptable.
     fn on_ring(&self, ring: &Ring, search: &Search<'_>) -> Option<&Endpoint> {
-        let key = search.wish.hash.unwrap_or_else(rand::random);
+        let key = search.wish.hash.unwrap_or_else(chance::number);
         let weight = self
             .census
             .take(&self.endpoints, clock::millis(search.wish.now))
@@ -222,6 +224,10 @@ impl Group {
         let (before, from) = self.endpoints.split_at_checked(start)?;
         from.iter().chain(before).find(|endpoint| fits(endpoint))
     }
+}
+
+fn by_chance(schedule: &[u32]) -> Option<usize> {
+    chance::below(schedule.len())
 }
 
 impl Search<'_> {

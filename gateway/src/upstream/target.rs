@@ -22,6 +22,8 @@ pub struct Target {
     pub standing: Standing,
     /// Attempts that are under way.
     pub in_flight: InFlight,
+    /// Attempts that are under way at its whole upstream, where they are counted.
+    pub(super) upstream: Arc<InFlight>,
     /// How long its answers take, where balancing asks for it.
     pub latency: Latency,
     /// When it came to an upstream that was serving already.
@@ -34,6 +36,7 @@ impl Target {
     pub(super) fn new(
         address: Arc<str>,
         metrics: Arc<TargetMetrics>,
+        upstream: Arc<InFlight>,
         added: Option<Instant>,
     ) -> Self {
         Self {
@@ -41,6 +44,7 @@ impl Target {
             metrics,
             standing: Standing::default(),
             in_flight: InFlight::default(),
+            upstream,
             latency: Latency::default(),
             added,
             warned: AtomicU64::new(0),

@@ -50,7 +50,9 @@ fn remembered(millis: u32) -> f64 {
     if millis > u32::MAX / 2 {
         return 1.0;
     }
-    (-f64::from(millis) / MEMORY_MS).exp()
+    // (1 - x/16)^16 is near enough to e^-x, and quicker.
+    let base = (1.0 - f64::from(millis) * (1.0 / (16.0 * MEMORY_MS))).max(0.0);
+    base.powi(16)
 }
 
 /// The lower half: it comes round after 49 days, and differences come round with it.

@@ -1,26 +1,24 @@
 //! A ring for consistent hashing: every target owns points on it by its weight, a key belongs to the next point.
 //!
 //! A point depends on nothing but its target's address and its number. So when targets come and go, only the keys of
-//! those targets move; and every instance of the gateway has the same ring.
+//! those targets move; and every instance of the gateway has the same ring. The ring is written down in slots: the owner
+//! of a slot is the owner of the first point from its beginning on, so a key is found by one look.
 
 use super::hash::{mix, stable};
 
 /// Points of a target of the least weight, where all fit.
 const POINTS: f64 = 256.0;
-/// Points of a ring: half a mebibyte, which stays near the processor.
-const POINTS_MAX: f64 = 65_536.0;
+/// Points of a ring. Its slots then take a quarter of a mebibyte, which stays near the processor.
+const POINTS_MAX: f64 = 32_768.0;
+/// Slots of every ring: a ring that grows by a target must not move the others' slots.
+const SLOTS: usize = 65_536;
 
-/// The points in their order.
-pub(super) struct Ring {
-    points: Box<[Point]>,
-    /// For every value of the upper bits, where its points begin.
-    starts: Box<[u32]>,
-    shift: u32,
-}
+/// The owners of the slots.
+pub(super) struct Ring(Box<[u32]>);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Point {
-    at: u32,
+    at: u64,
     owner: u32,
 }
 
@@ -40,49 +38,47 @@ impl Ring {
             )]
             let count = (f64::from(weight) * scale).round().clamp(1.0, POINTS_MAX) as u64;
             points.extend((1..=count).map(|number| Point {
-                at: upper(mix(seed ^ mix(number))),
+                at: mix(seed ^ mix(number)),
                 owner,
             }));
         }
         points.sort_unstable();
-        Self::indexed(points)
+        Self::slotted(&points)
     }
 
-    fn indexed(points: Vec<Point>) -> Self {
-        let bits = points.len().next_power_of_two().ilog2().clamp(1, 31);
-        let shift = u32::BITS - bits;
-        let start = |bucket: u32| {
-            let before = points.partition_point(|point| point.at >> shift < bucket);
-            u32::try_from(before).unwrap_or(u32::MAX)
+    fn slotted(points: &[Point]) -> Self {
+        let Some(first) = points.first() else {
+            return Self(Box::default());
         };
-        let starts = (0..1 << bits).map(start).collect();
-        Self {
-            points: points.into(),
-            starts,
-            shift,
+        let mut slots = Vec::with_capacity(SLOTS);
+        let mut next = points.iter().peekable();
+        for slot in 0..SLOTS {
+            let begin = begin(slot);
+            while next.next_if(|point| point.at < begin).is_some() {}
+            slots.push(next.peek().unwrap_or(&first).owner);
         }
+        Self(slots.into())
     }
 
-    /// Owners of the points from a key's place on, once round.
+    /// Owners from a key's place on, once round; nobody twice in a row.
     pub(super) fn owners(&self, key: u64) -> impl Iterator<Item = usize> {
-        let start = self.start(upper(key));
-        let (before, from) = self.points.split_at_checked(start).unwrap_or_default();
-        let owner = |point: &Point| usize::try_from(point.owner).unwrap_or(usize::MAX);
-        from.iter().chain(before).map(owner)
-    }
-
-    fn start(&self, at: u32) -> usize {
-        let bucket = usize::try_from(at >> self.shift).unwrap_or(usize::MAX);
-        let first = self.starts.get(bucket).copied().unwrap_or_default();
-        let first = usize::try_from(first).unwrap_or(usize::MAX);
-        let rest = self.points.get(first..).unwrap_or_default();
-        let after = rest.iter().position(|point| point.at >= at);
-        after.map_or(self.points.len(), |after| first + after)
+        let start = (u128::from(key) * u128::try_from(self.0.len()).unwrap_or_default()) >> 64;
+        let start = usize::try_from(start).unwrap_or_default();
+        let (before, from) = self.0.split_at_checked(start).unwrap_or_default();
+        let mut last = None;
+        from.iter()
+            .chain(before)
+            .filter(move |owner| last.replace(**owner) != Some(**owner))
+            .map(|owner| usize::try_from(*owner).unwrap_or(usize::MAX))
     }
 }
 
-fn upper(hash: u64) -> u32 {
-    u32::try_from(hash >> 32).unwrap_or(u32::MAX)
+/// Where a slot begins.
+fn begin(slot: usize, of: usize) -> u64 {
+    let share = u64::MAX / u64::try_from(of).unwrap_or(u64::MAX).max(1);
+    u64::try_from(slot)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(share)
 }
 
 #[cfg(test)]
@@ -136,14 +132,6 @@ mod tests {
                     prop_assert_eq!(&all[was], &rest[is]);
                 }
             }
-        }
-
-        #[test]
-        fn the_index_finds_the_next_point(key in any::<u64>()) {
-            let ring = ring(&names(7), |n| if n < 3 { 1 } else { 4 });
-            let place = upper(key);
-            let by_search = ring.points.partition_point(|point| point.at < place);
-            prop_assert_eq!(ring.start(place), by_search);
         }
     }
 }

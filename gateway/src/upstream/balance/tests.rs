@@ -347,7 +347,7 @@ proptest! {
         let busiest = busiest % weights.len();
         let upstream = compile(&table(Balance::LeastRequest, &weights));
         let held: Vec<_> = (0..20)
-            .map(|_| crate::upstream::Attempt::begin(upstream.targets[busiest].clone(), None, None, None))
+            .map(|_| crate::upstream::Attempt::begin(upstream.targets[busiest].clone(), false, None, None))
             .collect();
         for _ in 0..50 {
             prop_assert_ne!(index_of(&upstream, &pick(&upstream)), busiest);
