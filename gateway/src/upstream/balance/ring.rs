@@ -10,8 +10,8 @@ use super::hash::{mix, stable};
 const POINTS: f64 = 256.0;
 /// Points of a ring. Its slots then take a quarter of a mebibyte, which stays near the processor.
 const POINTS_MAX: f64 = 32_768.0;
-/// Slots of every ring: a ring that grows by a target must not move the others' slots.
-const SLOTS: usize = 65_536;
+/// Every ring has as many slots as so many bits count: one that grows by a target must not move the others' keys.
+const SLOT_BITS: u32 = 16;
 
 /// The owners of the slots.
 pub(super) struct Ring(Box<[u32]>);
@@ -50,10 +50,10 @@ impl Ring {
         let Some(first) = points.first() else {
             return Self(Box::default());
         };
-        let mut slots = Vec::with_capacity(SLOTS);
+        let mut slots = Vec::with_capacity(1 << SLOT_BITS);
         let mut next = points.iter().peekable();
-        for slot in 0..SLOTS {
-            let begin = begin(slot);
+        for slot in 0u64..1 << SLOT_BITS {
+            let begin = slot << (u64::BITS - SLOT_BITS);
             while next.next_if(|point| point.at < begin).is_some() {}
             slots.push(next.peek().unwrap_or(&first).owner);
         }
@@ -62,8 +62,7 @@ impl Ring {
 
     /// Owners from a key's place on, once round; nobody twice in a row.
     pub(super) fn owners(&self, key: u64) -> impl Iterator<Item = usize> {
-        let start = (u128::from(key) * u128::try_from(self.0.len()).unwrap_or_default()) >> 64;
-        let start = usize::try_from(start).unwrap_or_default();
+        let start = usize::try_from(key >> (u64::BITS - SLOT_BITS)).unwrap_or_default();
         let (before, from) = self.0.split_at_checked(start).unwrap_or_default();
         let mut last = None;
         from.iter()
@@ -71,14 +70,6 @@ impl Ring {
             .filter(move |owner| last.replace(**owner) != Some(**owner))
             .map(|owner| usize::try_from(*owner).unwrap_or(usize::MAX))
     }
-}
-
-/// Where a slot begins.
-fn begin(slot: usize, of: usize) -> u64 {
-    let share = u64::MAX / u64::try_from(of).unwrap_or(u64::MAX).max(1);
-    u64::try_from(slot)
-        .unwrap_or(u64::MAX)
-        .saturating_mul(share)
 }
 
 #[cfg(test)]
