@@ -16,7 +16,7 @@ use std::{fs, thread};
 pub use answers::Reloads;
 pub use cli::{Exit, cli, cli_in};
 
-use crate::client::{Client, Response};
+use crate::client::{Client, Response, Tls};
 use crate::config::{Config, Place};
 use crate::wait::{self, DEADLINE};
 use process::Process;
@@ -278,8 +278,15 @@ fn is_ready(config: &toml::Table) -> bool {
     let Some(admin) = socket_addr(config.get("admin")) else {
         return false;
     };
-    let answer = Client::try_connect(admin)
-        .and_then(|mut client| client.try_request("GET", "/readyz", &[], b""));
+    let encrypted = config
+        .get("admin")
+        .is_some_and(|admin| admin.get("tls").is_some());
+    let client = if encrypted {
+        Tls::careless("localhost").try_connect(admin)
+    } else {
+        Client::try_connect(admin)
+    };
+    let answer = client.and_then(|mut client| client.try_request("GET", "/readyz", &[], b""));
     answer.is_ok_and(|answer| answer.status == 200)
 }
 
