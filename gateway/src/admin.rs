@@ -22,8 +22,8 @@ use crate::config::model::{Address, AdminConfig};
 use crate::config::secret::SecretError;
 use crate::listen::tls::Tls;
 use crate::listen::{
-    BindError, ConnFacts, Endpoint, HeadRefusal, ListenerFacts, Listeners, Prepared, Reception,
-    Settings, TurnedAway, Workers,
+    BindError, ConnFacts, Endpoint, HeadRefusal, Inherited, Lent, ListenerFacts, Listeners,
+    Prepared, Reception, Settings, TurnedAway, Workers,
 };
 use crate::observe::collect::Exposition;
 use crate::proxy::{Shared, reception_answer};
@@ -53,6 +53,7 @@ pub struct Control {
     tokens: ArcSwap<Tokens>,
     started: SystemTime,
     stopping: AtomicBool,
+    handed_over: AtomicBool,
     /// Reloads run here: on the main thread, not on the one that answers operators.
     runtime: Handle,
 }
@@ -72,6 +73,7 @@ impl Control {
             tokens: ArcSwap::from_pointee(Tokens::default()),
             started: SystemTime::now(),
             stopping: AtomicBool::new(false),
+            handed_over: AtomicBool::new(false),
             runtime: Handle::current(),
         }))
     }
@@ -88,10 +90,20 @@ impl Control {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// A successor serves: nothing is reloaded here any more. Whoever still asks gets to hear that the service is ready, since
+    /// it is.
+    pub fn handed_over(&self) {
+        self.handed_over.store(true, Ordering::Release);
+    }
+
+    /// Whether the service serves, by us or by a successor.
+    fn is_ready(&self) -> bool {
+        self.reloader.get().is_some() && !self.stopping.load(Ordering::Acquire)
+    }
+
     fn reloader(&self) -> Option<&Arc<Reloader>> {
-        self.reloader
-            .get()
-            .filter(|_| !self.stopping.load(Ordering::Acquire))
+        let ours = self.is_ready() && !self.handed_over.load(Ordering::Acquire);
+        self.reloader.get().filter(|_| ours)
     }
 }
 
@@ -110,13 +122,13 @@ pub struct Ready {
 }
 
 impl AdminListeners {
-    /// Starts its thread; nothing is open yet.
-    pub fn start(control: &Arc<Control>) -> std::io::Result<Self> {
+    /// Starts its thread; nothing is open yet. What was inherited is not bound.
+    pub fn start(control: &Arc<Control>, inherited: Arc<Inherited>) -> std::io::Result<Self> {
         let front = Arc::new(AdminFront {
             app: Arc::new(AdminApp(control.clone())),
         });
         let workers = Workers::start("admin", 1, move |_| front.clone())?;
-        let listeners = Listeners::new(&workers, CONNECTIONS_MAX);
+        let listeners = Listeners::new(&workers, CONNECTIONS_MAX).inheriting(inherited);
         Ok(Self {
             control: control.clone(),
             listeners,
@@ -162,6 +174,16 @@ impl AdminListeners {
     /// The TLS that serves now.
     pub fn tls(&self) -> Option<Arc<Tls>> {
         self.listeners.tls("admin")
+    }
+
+    /// One more descriptor of each of its sockets, for a successor.
+    pub fn lend(&self) -> std::io::Result<Vec<Lent>> {
+        self.listeners.lend()
+    }
+
+    /// A successor has its sockets: accepts no more.
+    pub fn last_call(&self) {
+        self.listeners.last_call();
     }
 
     /// Closes its sockets.

@@ -15,6 +15,7 @@ mod routes;
 mod run;
 mod schema;
 mod table;
+mod upgrade;
 mod version;
 
 /// The exit code for a configuration that is wrong; clap ends with the same for arguments.
@@ -42,6 +43,8 @@ enum Command {
     Routes(routes::Args),
     /// Make a running gateway load its configuration again
     Reload(reload::Args),
+    /// Make a running gateway hand over to the binary that now has its name
+    Upgrade(upgrade::Args),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the version
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Routes(args) => routes::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Upgrade(args) => upgrade::run(args),
         Command::Schema => schema::run(),
         Command::Version => version::run(),
     }

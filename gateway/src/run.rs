@@ -3,15 +3,18 @@
 pub mod notify;
 pub mod settings;
 mod signals;
+mod successor;
+mod upgrade;
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::admin::{AdminListeners, Control};
-use crate::config::Failure;
+use crate::config::model::ServerConfig;
 use crate::config::render::Colour;
-use crate::listen::{Listeners, Workers};
+use crate::config::{Failure, Loaded};
+use crate::listen::{Door, Inherited, Listeners, Workers};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::{Departures, Front, Handshakes, Shared};
@@ -20,6 +23,12 @@ use crate::runtime::reload::{ReloadError, Reloader, Source};
 use crate::runtime::{Live, watch};
 use crate::upstream::names::Names;
 use signals::Signals;
+use upgrade::{House, Inheritance};
+pub use upgrade::{Start, no_control_socket};
+
+/// How long idle connections may ask once more after a successor has taken over. A client that is about to send must not find
+/// its connection closed; one that says nothing for so long is unlikely to be.
+const LAST_CALL: Duration = Duration::from_secs(5);
 
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +45,12 @@ pub enum RunError {
 }
 
 /// Runs until a signal ends it. `ready` is called once requests are served.
-pub fn run(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
+pub fn run(source: Source, start: Start, ready: impl FnOnce()) -> Result<(), RunError> {
     crate::observe::log::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(source, ready))
+    runtime.block_on(serve(source, start, ready))
 }
 
 /// An idle connection to a target has a timer that nearly every request sets and cancels. Pingora's own timers stay in their
@@ -50,13 +59,41 @@ fn use_timers_that_forget() {
     pingora_timeout::fast_timeout::set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
 }
 
-async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
+async fn serve(source: Source, start: Start, ready: impl FnOnce()) -> Result<(), RunError> {
     let loaded = source
         .load()
         .map_err(|failure| RunError::Config(rendered(&failure)))?;
     warn_about(&loaded);
     // Before anybody can see us: who reloads or stops what looks ready must be heard.
-    let signals = Signals::listen();
+    let mut signals = Signals::listen();
+    let (shared, workers) = build(loaded)?;
+    let house = open(source, start, &shared, &workers).await?;
+    let for_watch = shared.clone();
+    tokio::spawn(watch::run(house.reloader.clone(), move || {
+        for_watch.live.snapshot()
+    }));
+    say_hello(&shared, &house.listeners);
+    notify::ready();
+    ready();
+    let last_call = tokio::select! {
+        () = signals.until_stopped(&house.reloader, &shared) => {
+            notify::stopping();
+            house.control.stopping();
+            Duration::ZERO
+        }
+        () = house.until_handed_over() => {
+            house.leave();
+            LAST_CALL
+        }
+    };
+    let _no_reload_opens_anything_again = house.reloader.hold().await;
+    stop(&shared, &house.listeners, last_call, signals).await;
+    house.admin.close();
+    Ok(())
+}
+
+/// Everything that a configuration needs but its sockets.
+fn build(loaded: Loaded) -> Result<(Arc<Shared>, Workers), RunError> {
     let metrics = Arc::new(Metrics::default());
     let loaded = Arc::new(loaded);
     let kept = loaded.clone();
@@ -69,8 +106,10 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
             .render(),
         )
     })?;
-    let server = snapshot.loaded.config.server.clone();
-    let count = server
+    let count = snapshot
+        .loaded
+        .config
+        .server
         .workers
         .unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     let shared = Arc::new(Shared {
@@ -86,42 +125,73 @@ async fn serve(source: Source, ready: impl FnOnce()) -> Result<(), RunError> {
     let workers = Workers::start("worker", count, move |number| {
         Arc::new(Front::new(for_workers.clone(), number))
     })?;
-    let listeners = Arc::new(Listeners::new(&workers, server.connections_max));
-    let control = Control::new(shared.clone(), &listeners)
-        .map_err(|error| RunError::Start(error.to_string()))?;
-    let admin = Arc::new(AdminListeners::start(&control)?);
-    let reloader = Reloader::start(source, shared.clone(), listeners.clone(), admin.clone()).await;
-    let reloader = reloader.map_err(|error| {
-        let is_mistake = matches!(error, ReloadError::Tls { .. });
-        let kind = if is_mistake {
-            RunError::Config
-        } else {
-            RunError::Start
-        };
-        kind(error.render())
-    })?;
-    control.ready(reloader.clone());
-    let for_watch = shared.clone();
-    tokio::spawn(watch::run(reloader.clone(), move || {
-        for_watch.live.snapshot()
-    }));
-    say_hello(&shared, &listeners);
-    notify::ready();
-    ready();
-    let again = signals.until_stopped(&reloader, &shared).await;
-    notify::stopping();
-    control.stopping();
-    let _no_reload_opens_anything_again = reloader.hold().await;
-    stop(&shared, &listeners, again).await;
-    admin.close();
-    Ok(())
+    Ok((shared, workers))
 }
 
-fn rendered(failure: &Failure) -> String {
+/// Takes or binds every socket and serves.
+async fn open(
+    source: Source,
+    start: Start,
+    shared: &Arc<Shared>,
+    workers: &Workers,
+) -> Result<House, RunError> {
+    let server = shared.live.snapshot().loaded.config.server.clone();
+    let inheritance = Inheritance::claim(start, server.control_socket.as_deref()).await?;
+    let sockets = &inheritance.sockets;
+    let listeners = Listeners::new(workers, server.connections_max).inheriting(sockets.clone());
+    let listeners = Arc::new(listeners);
+    let control = Control::new(shared.clone(), &listeners)
+        .map_err(|error| RunError::Start(error.to_string()))?;
+    let admin = Arc::new(AdminListeners::start(&control, sockets.clone())?);
+    let (source_again, shared) = (source.clone(), shared.clone());
+    let reloader = Reloader::start(source_again, shared, listeners.clone(), admin.clone()).await;
+    let reloader = reloader.map_err(unfit)?;
+    control.ready(reloader.clone());
+    let house = House {
+        source,
+        door: door(&server, sockets)?,
+        reloader,
+        listeners,
+        control,
+        admin,
+    };
+    if let Err(error) = inheritance.settle().await {
+        house.give_up(server.shutdown_grace).await;
+        return Err(RunError::Start(format!("the upgrade failed: {error}")));
+    }
+    Ok(house)
+}
+
+/// A configuration that cannot be brought into service at the start: is it to blame, or the machine?
+fn unfit(error: ReloadError) -> RunError {
+    let kind = if matches!(error, ReloadError::Tls { .. }) {
+        RunError::Config
+    } else {
+        RunError::Start
+    };
+    kind(error.render())
+}
+
+/// The control socket, where the configuration has one.
+fn door(server: &ServerConfig, inherited: &Inherited) -> Result<Option<Door>, RunError> {
+    let Some(path) = &server.control_socket else {
+        return Ok(None);
+    };
+    let door = Door::open(path, inherited).map_err(|error| {
+        RunError::Start(format!(
+            "cannot listen on the control socket {}: {error}",
+            path.display()
+        ))
+    });
+    door.map(Some)
+}
+
+/// The complaints about a configuration, for people.
+pub(crate) fn rendered(failure: &Failure) -> String {
     crate::config::render::text(&failure.report, &failure.sources, crate::cli::colour())
 }
 
-fn warn_about(loaded: &crate::config::Loaded) {
+fn warn_about(loaded: &Loaded) {
     if !loaded.report.complaints().is_empty() {
         tracing::warn!(
             "The configuration has warnings\n{}",
@@ -146,18 +216,24 @@ fn say_hello(shared: &Shared, listeners: &Listeners) {
     );
 }
 
-/// Stops accepting, lets requests in flight finish, and ends as soon as none is left or the grace time is over.
-async fn stop(shared: &Shared, listeners: &Listeners, mut again: signals::Ending) {
+/// Stops accepting, lets requests in flight finish, and ends as soon as none is left or the grace time is over. Idle
+/// connections may ask once more for as long as the last call takes.
+async fn stop(shared: &Shared, listeners: &Listeners, last_call: Duration, mut signals: Signals) {
     let grace = shared.live.snapshot().loaded.config.server.shutdown_grace;
+    let last_call = last_call.min(grace / 2);
     tracing::info!(
         connections = listeners.connections(),
         grace_seconds = grace.as_secs(),
         "Stopping"
     );
+    tokio::select! {
+        _left = listeners.wait_idle(last_call) => {}
+        () = signals.end() => {}
+    }
     listeners.drain_all();
     let left = tokio::select! {
-        left = listeners.wait_idle(grace) => left,
-        () = again.received() => listeners.connections(),
+        left = listeners.wait_idle(grace.saturating_sub(last_call)) => left,
+        () = signals.end() => listeners.connections(),
     };
     shared.access_log.close();
     if left > 0 {

@@ -97,9 +97,10 @@ fn index() -> Value {
 }
 
 fn ready(control: &Control) -> Response<Vec<u8>> {
-    match control.reloader() {
-        Some(_) => data(StatusCode::OK, &json!({ "ready": true })),
-        None => data(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false })),
+    if control.is_ready() {
+        data(StatusCode::OK, &json!({ "ready": true }))
+    } else {
+        data(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false }))
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::{answer, complain, run};
 use crate::demo;
+use crate::run::Start;
 use crate::runtime::reload::Source;
 
 const CONFIG: &str = include_str!("../../../conf/demo.toml");
@@ -80,7 +81,7 @@ pub(super) fn run() -> ExitCode {
         // Nobody may be reading; the gateway serves all the same.
         let _unread = answer(&invitation());
     };
-    let ended = run::ended(crate::run::run(Source::Text(CONFIG), ready));
+    let ended = run::ended(crate::run::run(Source::Text(CONFIG), Start::Alone, ready));
     drop(samples);
     ended
 }

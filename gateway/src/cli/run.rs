@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{WRONG, complain};
-use crate::run::{self, RunError};
+use crate::run::{self, RunError, Start};
 use crate::runtime::reload::Source;
 
 /// Arguments of `run`.
@@ -13,10 +13,18 @@ pub(super) struct Args {
     /// The configuration
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Take over the sockets of the gateway that runs with this configuration (see `gateway upgrade`)
+    #[arg(long)]
+    upgrade: bool,
 }
 
 pub(super) fn run(args: Args) -> ExitCode {
-    ended(run::run(Source::File(args.file), || {}))
+    let start = if args.upgrade {
+        Start::Upgrade
+    } else {
+        Start::Alone
+    };
+    ended(run::run(Source::File(args.file), start, || {}))
 }
 
 /// The exit code of a daemon's life.

@@ -26,6 +26,7 @@ pub(super) const FORMATS: &[Format] = &[
     ("file-reference", check::<FileRef>),
     ("name-server", check::<NameServer>),
     ("log-path", check::<LogPath>),
+    ("socket-path", check::<SocketPath>),
     ("secret-reference", check::<SecretRef>),
     ("policy-name", check::<PolicyName>),
     ("retry-cause", check::<RetryCause>),
@@ -79,6 +80,10 @@ pub(super) struct FileRef(pub(super) PathBuf);
 /// Where the access log goes.
 #[derive(Debug, Clone)]
 pub(super) struct LogPath(pub(super) super::model::AccessLogPath);
+
+/// The path of a unix socket.
+#[derive(Debug, Clone)]
+pub(super) struct SocketPath(pub(super) PathBuf);
 
 /// The name of a policy, or `none`.
 #[derive(Debug, Clone)]
@@ -140,6 +145,11 @@ leaf!(
     LogPath,
     "log-path",
     "\"stdout\", \"off\" or the path of a file"
+);
+leaf!(
+    SocketPath,
+    "socket-path",
+    "the path of a unix socket: \"/run/gateway/control.sock\""
 );
 
 impl FromStr for CookieName {
@@ -228,7 +238,7 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, LeafError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return unix(path).map(Address::Unix).map(Self);
+            return socket_path(path, "unix:").map(Address::Unix).map(Self);
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self(Address::Tcp(address)));
@@ -249,11 +259,22 @@ impl FromStr for ListenAddress {
     }
 }
 
+impl FromStr for SocketPath {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        socket_path(text, "").map(Self)
+    }
+}
+
 /// The path of a socket; the system takes at most 107 bytes.
-fn unix(path: &str) -> Result<PathBuf, LeafError> {
+fn socket_path(path: &str, scheme: &str) -> Result<PathBuf, LeafError> {
     if !path.starts_with('/') {
-        return Err(LeafError::new("the path of a socket starts with `/`")
-            .help("write for example \"unix:/run/gateway.sock\""));
+        return Err(
+            LeafError::new("the path of a socket starts with `/`").help(format!(
+                "write for example \"{scheme}/run/gateway/gateway.sock\""
+            )),
+        );
     }
     if path.len() > 107 {
         return Err(LeafError::new("the path of a socket has at most 107 bytes"));

@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub upstream_idle_max: usize,
     /// DNS servers; none: those of the system.
     pub resolvers: Vec<SocketAddr>,
+    /// Where a new process asks for the sockets of this one.
+    pub control_socket: Option<PathBuf>,
 }
 
 /// Where a listener listens.

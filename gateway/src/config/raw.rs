@@ -39,7 +39,7 @@ pub(super) use upstream::{
 };
 
 use super::dom::Node;
-use super::leaf::{ListenAddress, LogPath, NameServer};
+use super::leaf::{ListenAddress, LogPath, NameServer, SocketPath};
 use super::secret::SecretRef;
 
 /// The whole file, but for policies.
@@ -84,6 +84,9 @@ pub(super) struct RawServer {
     pub(super) upstream_idle_max: Option<At<u32>>,
     /// DNS servers, `"10.0.0.2"` or `"10.0.0.2:5353"`. Left out: those of the system.
     pub(super) resolvers: Option<At<Vec<At<NameServer>>>>,
+    /// The unix socket by which a new process takes over the sockets of this one; left out: there is none, and a new
+    /// binary needs a restart.
+    pub(super) control_socket: Option<At<SocketPath>>,
 }
 
 /// What a route has unless it says otherwise; beside these keys, any policy.

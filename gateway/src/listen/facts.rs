@@ -48,6 +48,11 @@ pub struct ConnFacts {
 impl ConnFacts {
     /// Whether the listener is going: the answer to the current request must be the last one on this connection.
     pub fn draining(&self) -> bool {
+        self.gate.is_draining()
+    }
+
+    /// Whether the connection must go as long as no request is under way.
+    pub(crate) fn dismissed(&self) -> bool {
         self.gate.is_closed()
     }
 }

@@ -13,6 +13,9 @@ use tokio::sync::watch;
 /// Open until the listener drains, then closed for good.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    /// The next answer on a connection is its last.
+    draining: AtomicBool,
+    /// Who has no request under way must go.
     closed: AtomicBool,
     sender: watch::Sender<bool>,
     seats: Mutex<Seats>,
@@ -28,19 +31,31 @@ impl Gate {
     pub(crate) fn open() -> Arc<Self> {
         let (sender, _) = watch::channel(false);
         Arc::new(Self {
+            draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             sender,
             seats: Mutex::default(),
         })
     }
 
+    /// Tells every connection behind this gate that its next answer is the last. An idle one may stay for now: a request may be
+    /// on its way already, and a close would cross it.
+    pub(crate) fn last_call(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.sender.send_replace(true);
+    }
+
     /// Tells every connection behind this gate to finish and go.
     pub(crate) fn close(&self) {
+        self.last_call();
         self.closed.store(true, Ordering::Release);
-        self.sender.send_replace(true);
         for waker in self.seats().wakers.iter().flatten() {
             waker.wake_by_ref();
         }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

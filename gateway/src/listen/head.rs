@@ -161,7 +161,7 @@ impl Wait<'_> {
         if !self.conn.pending_is_empty() && self.conn.send_before_waiting(cx).is_err() {
             return Poll::Ready(Arrival::Over);
         }
-        if !self.begun && self.conn.facts().draining() {
+        if !self.begun && self.conn.facts().dismissed() {
             return Poll::Ready(Arrival::Over);
         }
         ready!(self.alarm.poll(cx, self.deadline));

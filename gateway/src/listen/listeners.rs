@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::census::Census;
+use super::inherited::{Inherited, Lent};
 use super::live::{Listener, Live};
 use super::settings::{Address, Settings};
 use super::socket::Bound;
@@ -34,6 +35,7 @@ pub struct BindError {
 pub struct Listeners {
     desks: Vec<UnboundedSender<Opening>>,
     census: Arc<Census>,
+    inherited: Arc<Inherited>,
     open: Mutex<Vec<Open>>,
 }
 
@@ -42,6 +44,8 @@ struct Open {
     address: Address,
     local: Option<SocketAddr>,
     listener: Arc<Listener>,
+    /// To be lent to a successor; `None` once it has it, and with it the file of a unix socket.
+    bound: Option<Bound>,
 }
 
 /// A set of listeners that can be had. Dropped without a commit, it gives its sockets back.
@@ -53,7 +57,7 @@ pub struct Prepared {
 /// One bound socket, cloned for every worker.
 #[derive(Debug)]
 struct Sockets {
-    local: Option<SocketAddr>,
+    bound: Bound,
     clones: Vec<Bound>,
 }
 
@@ -64,8 +68,14 @@ impl Listeners {
         Self {
             desks: workers.desks(),
             census,
+            inherited: Arc::default(),
             open: Mutex::default(),
         }
+    }
+
+    /// Takes sockets from here before it binds any.
+    pub fn inheriting(self, inherited: Arc<Inherited>) -> Self {
+        Self { inherited, ..self }
     }
 
     /// Changes how many connections the server may have; those that are open stay.
@@ -137,14 +147,13 @@ impl Listeners {
     }
 
     fn bind(&self, address: &Address) -> io::Result<Sockets> {
-        let bound = Bound::bind(address)?;
-        let local = bound.local();
-        let others = self.desks.len().saturating_sub(1);
-        let mut clones = (0..others)
-            .map(|_| bound.try_clone())
-            .collect::<io::Result<Vec<_>>>()?;
-        clones.push(bound);
-        Ok(Sockets { local, clones })
+        let bound = match self.inherited.take(address) {
+            Some(bound) => bound,
+            None => Bound::bind(address)?,
+        };
+        let clones = self.desks.iter().map(|_| bound.try_clone());
+        let clones = clones.collect::<io::Result<_>>()?;
+        Ok(Sockets { bound, clones })
     }
 
     /// Makes it so: opens the new, changes the kept in place, drains the vanished.
@@ -185,8 +194,30 @@ impl Listeners {
         }
         Open {
             address,
-            local: sockets.local,
+            local: sockets.bound.local(),
             listener,
+            bound: Some(sockets.bound),
+        }
+    }
+
+    /// One more descriptor of every open socket, for a successor.
+    pub fn lend(&self) -> io::Result<Vec<Lent>> {
+        let lend = |open: &Open| {
+            let (address, bound) = (open.address.clone(), open.bound.as_ref()?);
+            let lent = bound.descriptor().map(|descriptor| Lent {
+                address,
+                descriptor,
+            });
+            Some(lent)
+        };
+        self.open().iter().filter_map(lend).collect()
+    }
+
+    /// A successor accepts on these sockets: stops accepting, and lets every connection ask once more before `drain_all`.
+    pub fn last_call(&self) {
+        for one in self.open().iter_mut() {
+            one.bound = None;
+            one.listener.last_call();
         }
     }
 
@@ -213,6 +244,7 @@ impl Open {
     fn drain(&self) {
         self.listener.drain();
         if let Address::Unix(path) = &self.address
+            && self.bound.is_some()
             && let Err(error) = fs::remove_file(path)
         {
             tracing::debug!(%error, path = %path.display(), "A socket file was gone already");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -77,23 +77,22 @@ impl Listener {
     /// A gate for the connections of one more worker.
     pub(crate) fn add_gate(&self) -> Arc<Gate> {
         let gate = Gate::open();
-        self.gates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(&gate));
+        self.gates().push(Arc::clone(&gate));
         gate
     }
 
-    /// Stops accepting and lets every connection finish.
+    /// Stops accepting and lets every connection finish; idle ones go.
     pub(crate) fn drain(&self) {
-        for gate in self
-            .gates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            gate.close();
-        }
+        self.gates().iter().for_each(|gate| gate.close());
+    }
+
+    /// Stops accepting and lets every connection finish; idle ones may ask once more.
+    pub(crate) fn last_call(&self) {
+        self.gates().iter().for_each(|gate| gate.last_call());
+    }
+
+    fn gates(&self) -> MutexGuard<'_, Vec<Arc<Gate>>> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

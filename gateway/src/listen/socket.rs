@@ -3,11 +3,12 @@
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::settings::Address;
 
@@ -26,6 +27,37 @@ impl Bound {
             Address::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
             Address::Unix(path) => bind_unix(path).map(Self::Unix),
         }
+    }
+
+    /// A unix socket for this user and root alone.
+    pub(crate) fn bind_private(path: &Path) -> io::Result<Self> {
+        remove_stale(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        // Before it listens, so that there is no moment in which others get in.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        socket.listen(BACKLOG)?;
+        Ok(Self::Unix(socket.into()))
+    }
+
+    /// A socket that another process bound to this address.
+    pub(crate) fn adopt(address: &Address, descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        socket.set_nonblocking(true)?;
+        Ok(match address {
+            Address::Tcp(_) => Self::Tcp(socket.into()),
+            Address::Unix(_) => Self::Unix(socket.into()),
+        })
+    }
+
+    /// One more descriptor of it.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+        .try_clone_to_owned()
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Self> {

@@ -7,6 +7,11 @@ pub fn ready() {
     send(&format!("READY=1\nMAINPID={}", std::process::id()));
 }
 
+/// Another process is the service's main one from now on. Only the one that was may say so.
+pub fn main_process(process: u32) {
+    send(&format!("MAINPID={process}"));
+}
+
 /// The end has begun.
 pub fn stopping() {
     send("STOPPING=1");

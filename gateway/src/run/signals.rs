@@ -23,12 +23,8 @@ impl Signals {
         }
     }
 
-    /// Returns when a signal asks us to end, with what hears the next one.
-    pub(super) async fn until_stopped(
-        mut self,
-        reloader: &Arc<Reloader>,
-        shared: &Shared,
-    ) -> Ending {
+    /// Returns when a signal asks us to end.
+    pub(super) async fn until_stopped(&mut self, reloader: &Arc<Reloader>, shared: &Shared) {
         loop {
             tokio::select! {
                 () = received(&mut self.hang_up) => {
@@ -37,14 +33,19 @@ impl Signals {
                     tokio::spawn(async move { drop(reloader.reload(Trigger::Signal).await) });
                 }
                 () = received(&mut self.user) => shared.access_log.reopen(),
-                () = self.end.received() => return self.end,
+                () = self.end.received() => return,
             }
         }
+    }
+
+    /// Returns when a further signal asks us to end.
+    pub(super) async fn end(&mut self) {
+        self.end.received().await;
     }
 }
 
 /// The signals that end.
-pub(super) struct Ending([Option<Signal>; 3]);
+struct Ending([Option<Signal>; 3]);
 
 impl Ending {
     fn new() -> Self {
@@ -59,7 +60,7 @@ impl Ending {
     }
 
     /// Returns when one of them arrives.
-    pub(super) async fn received(&mut self) {
+    async fn received(&mut self) {
         let [term, int, quit] = &mut self.0;
         tokio::select! {
             () = received(term) => {}

@@ -335,13 +335,16 @@ impl ReloadError {
     }
 }
 
-/// Threads are started once.
+/// Threads are started once, and so is the control socket.
 fn warn_of_restart(old: &Config, new: &Config) {
     if old.server.workers != new.server.workers {
         tracing::warn!("`workers` has changed; it takes effect at the next start");
     }
     if old.server.upstream_idle_max != new.server.upstream_idle_max {
         tracing::warn!("`upstream-idle-max` has changed; it takes effect at the next start");
+    }
+    if old.server.control_socket != new.server.control_socket {
+        tracing::warn!("`control-socket` has changed; it takes effect at the next start");
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
             "connections-max": server.connections_max,
             "upstream-idle-max": server.upstream_idle_max,
             "resolvers": server.resolvers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "control-socket": server.control_socket,
         },
         "listeners": by_name(listeners.iter().map(|one| (&*one.name, listener(one)))),
         "upstreams": by_name(upstreams.iter().map(|one| (&*one.name, upstream(one)))),

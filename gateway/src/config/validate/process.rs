@@ -23,6 +23,7 @@ pub(super) fn server(raw: Option<At<RawServer>>, context: &mut Context<'_>) -> S
             .into_iter()
             .map(|server| server.into_inner().0)
             .collect(),
+        control_socket: raw.control_socket.map(|path| path.into_inner().0),
     }
 }
 
