@@ -23,6 +23,7 @@ mod failures;
 mod fallbacks;
 mod fixture;
 mod forwarding;
+mod handover;
 mod harness_self;
 mod limits;
 mod listeners;

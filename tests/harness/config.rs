@@ -151,12 +151,17 @@ impl Place {
 
     /// Writes the configuration with its files, whole or not at all, and returns the text as written.
     pub(crate) fn write(&mut self, config: &Config) -> String {
+        self.write_to(&self.file(), config)
+    }
+
+    /// The same to another file.
+    pub(crate) fn write_to(&mut self, file: &Path, config: &Config) -> String {
         self.upstreams.extend(config.upstreams.iter().cloned());
         for (path, contents) in &config.files {
             replace(&self.dir.join(path), contents);
         }
         let text = self.fill(&config.text);
-        replace(&self.file(), text.as_bytes());
+        replace(file, text.as_bytes());
         text
     }
 

@@ -5,6 +5,7 @@
 
 mod answers;
 mod cli;
+mod instance;
 mod process;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::{fs, thread};
 
 pub use answers::Reloads;
 pub use cli::{Exit, cli, cli_in};
+pub use instance::{Instance, Stranger};
 
 use crate::client::{Client, Response, Tls};
 use crate::config::{Config, Place};

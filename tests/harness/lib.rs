@@ -36,6 +36,6 @@ pub use client::{
 };
 pub use config::Config;
 pub use dns::Dns;
-pub use gateway::{Exit, Gateway, Reloads, cli, cli_in};
+pub use gateway::{Exit, Gateway, Instance, Reloads, Stranger, cli, cli_in};
 pub use tls::{Authority, Identity};
 pub use wire::Headers;

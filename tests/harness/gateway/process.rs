@@ -26,10 +26,21 @@ struct Captured {
 impl Process {
     /// `gateway run FILE`.
     pub(super) fn run(place: &Place, variables: &[(String, String)]) -> Self {
+        Self::run_as(place, &place.file(), &[], variables)
+    }
+
+    /// `gateway run FILE OPTIONS…` in the same place.
+    pub(super) fn run_as(
+        place: &Place,
+        file: &Path,
+        options: &[&str],
+        variables: &[(String, String)],
+    ) -> Self {
         let mut command = command();
         command
             .arg("run")
-            .arg(place.file())
+            .arg(file)
+            .args(options)
             .current_dir(place.dir());
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         Self::spawn(&mut command)
@@ -87,13 +98,7 @@ impl Process {
     }
 
     pub(super) fn signal(&self, name: &str) {
-        // The program `kill`, because a call to libc's would need `unsafe`.
-        let pid = self.pid().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(
-            sent.is_ok_and(|status| status.success()),
-            "kill -s {name} {pid}"
-        );
+        assert!(kill(self.pid(), name), "kill -s {name} {}", self.pid());
     }
 
     pub(super) fn rss_kib(&self) -> u64 {
@@ -148,6 +153,15 @@ impl Captured {
         }
         self.so_far()
     }
+}
+
+/// Sends a signal by its name; whether there was anybody.
+pub(super) fn kill(pid: u32, name: &str) -> bool {
+    // The program `kill`, because a call to libc's would need `unsafe`.
+    let pid = pid.to_string();
+    let mut command = Command::new("kill");
+    command.args(["-s", name, &pid]).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// The binary with a quiet environment.

@@ -32,21 +32,26 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// Of a connection whose other end may be trusted: same user, or root.
-    pub(super) fn with(stream: UnixStream) -> Result<Self, HandoverError> {
-        let peer = stream.peer_cred()?.uid();
-        if !is_trusted(peer, rustix::process::geteuid().as_raw()) {
-            return Err(HandoverError::Foreign(peer));
-        }
-        Ok(Self {
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Self {
             stream,
             received: Vec::new(),
             descriptors: VecDeque::new(),
-        })
+        }
     }
 
+    /// To whoever listens at this path.
     pub(super) async fn connect(path: &Path) -> Result<Self, HandoverError> {
-        Self::with(UnixStream::connect(path).await?)
+        Ok(Self::new(UnixStream::connect(path).await?))
+    }
+
+    /// An error unless the other end may have our sockets, and we its: it has the same user, or is root.
+    pub(super) fn check_peer(&self) -> Result<(), HandoverError> {
+        let peer = self.stream.peer_cred()?.uid();
+        if is_trusted(peer, rustix::process::geteuid().as_raw()) {
+            return Ok(());
+        }
+        Err(HandoverError::Foreign(peer))
     }
 
     /// The process at the other end, where the system tells.
@@ -197,7 +202,7 @@ mod tests {
 
     fn pair() -> (Channel, Channel) {
         let (one, other) = UnixStream::pair().unwrap();
-        (Channel::with(one).unwrap(), Channel::with(other).unwrap())
+        (Channel::new(one), Channel::new(other))
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use crate::listen::socket::Bound;
 /// For the first line of a caller, and for whatever we say to it.
 const TALK: Duration = Duration::from_secs(5);
 /// From the sockets to `ready`. The successor has compiled its configuration before it calls.
-const READY: Duration = Duration::from_secs(15);
+const READY: Duration = Duration::from_secs(10);
 /// After a failure to accept.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -73,7 +73,8 @@ impl Door {
 
     async fn try_caller(&self) -> Result<Caller, HandoverError> {
         let (stream, _) = self.socket.accept().await?;
-        let mut channel = Channel::with(stream)?;
+        let mut channel = Channel::new(stream);
+        channel.check_peer()?;
         match greeting(&mut channel).await {
             Ok(wish) => Ok(Caller { channel, wish }),
             Err(error) => {

@@ -22,6 +22,7 @@ impl Takeover {
     pub async fn begin(path: &Path) -> Result<(Self, Inherited), HandoverError> {
         within(SOCKETS, async {
             let mut channel = Channel::connect(path).await?;
+            channel.check_peer()?;
             channel.send(&Message::Hello(Wish::Take)).await?;
             let inherited = Inherited::new(sockets(&mut channel).await?)?;
             Ok((Self(channel), inherited))

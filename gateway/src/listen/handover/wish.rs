@@ -10,7 +10,7 @@ use super::message::{Message, Wish};
 /// Longer than the running process gives its successor.
 const ANSWER: Duration = Duration::from_secs(90);
 
-/// Has the process at this control socket start its successor; the process that serves then.
+/// Has the process at this control socket, whoever it runs as, start its successor; the process that serves then.
 pub async fn upgrade(path: &Path) -> Result<u32, HandoverError> {
     within(ANSWER, async {
         let mut channel = Channel::connect(path).await?;
