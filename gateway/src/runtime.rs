@@ -15,6 +15,7 @@ use http::HeaderValue;
 use plugins::ip_filter::Ranges;
 
 use crate::config::Loaded;
+use crate::listen::ListenerFacts;
 use crate::routing::Router;
 use crate::routing::path::PathPolicy;
 use crate::upstream::Upstream;
@@ -36,6 +37,8 @@ pub struct Snapshot {
 pub struct Listener {
     /// Its name.
     pub name: Arc<str>,
+    /// Its address as configured.
+    pub address: Arc<str>,
     /// Its routes.
     pub router: Router,
     /// What paths may hold.
@@ -74,14 +77,20 @@ impl Live {
 }
 
 impl Snapshot {
-    /// The listener of this name. `index` is where it stood when the connection was accepted, nearly always still right.
-    pub fn listener(&self, name: &str, index: usize) -> Option<usize> {
-        match self.listeners.get(index) {
-            Some(listener) if *listener.name == *name => Some(index),
-            _ => self
-                .listeners
-                .iter()
-                .position(|listener| *listener.name == *name),
+    /// The listener that a connection came by, wherever it stands now. It is known by its address, since a socket outlives a
+    /// renaming; by its name when it moved. Nearly always it stands where it stood.
+    pub fn listener(&self, facts: &ListenerFacts) -> Option<usize> {
+        let index = usize::try_from(facts.index).unwrap_or(usize::MAX);
+        if let Some(listener) = self.listeners.get(index)
+            && *listener.address == *facts.address
+        {
+            return Some(index);
         }
+        let by = |fits: fn(&Listener, &ListenerFacts) -> bool| {
+            let mut listeners = self.listeners.iter();
+            listeners.position(|listener| fits(listener, facts))
+        };
+        by(|listener, facts| *listener.address == *facts.address)
+            .or_else(|| by(|listener, facts| *listener.name == *facts.name))
     }
 }

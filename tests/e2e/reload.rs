@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use harness::wait::DEADLINE;
-use harness::{Backend, Client, Config, Gate, Gateway, Reloads, Script, wait};
+use harness::{Backend, Client, Config, Gate, Gateway, H2c, Reloads, Script, wait};
 
 /// One listener and one route that answers this.
 fn says(body: &str) -> String {
@@ -207,6 +207,34 @@ fn a_listener_can_be_renamed_without_closing_it() {
     assert_eq!(gateway.reload().status, 200);
     assert_eq!(kept.get("/").text(), "two");
     assert_eq!(gateway.wait_access_log(2)[1]["listener"], "renamed");
+}
+
+#[test]
+fn no_request_fails_while_listeners_are_renamed() {
+    let backend = Backend::start();
+    let config = |name: &str| {
+        let text = format!(
+            "[listener.{name}]\naddress = \"@address.public@\"\n[upstream.all]\ntargets = [\"@upstream.all@\"]\n[route.a]\nmatch = \"/a\"\nupstream = \"all\"\n"
+        );
+        Config::new(text).upstream("all", backend.addr())
+    };
+    let mut gateway = Gateway::start(config("public"));
+    let mut http2 = H2c::connect(gateway.addr());
+    let (stop, asked) = (Arc::default(), Arc::default());
+    let threads: Vec<_> = (0..4).map(|_| asking(&gateway, &stop, &asked)).collect();
+    for round in 0..20 {
+        gateway.rewrite_config(config(&format!("name-{round}")));
+        assert_eq!(gateway.reload().status, 200);
+        assert_eq!(
+            http2.get("/a").status,
+            200,
+            "the connection bears a former name"
+        );
+    }
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), Vec::<String>::new());
+    }
 }
 
 #[test]

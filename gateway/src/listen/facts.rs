@@ -20,6 +20,8 @@ pub struct ListenerFacts {
     pub name: Arc<str>,
     /// Its place in the list of listeners that was last committed.
     pub index: u32,
+    /// Its address as configured, which is what stays of a listener that is renamed.
+    pub address: Arc<str>,
 }
 
 /// One end of a connection.

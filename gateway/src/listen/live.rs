@@ -26,6 +26,7 @@ impl Live {
         let facts = Arc::new(ListenerFacts {
             name: settings.name.as_str().into(),
             index,
+            address: settings.address.to_string().into(),
         });
         let trusted = Ranges::new(&settings.trusted_proxies);
         Arc::new(Self {

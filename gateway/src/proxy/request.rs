@@ -31,8 +31,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     let Some(facts) = listen::facts(session) else {
         return answer(progress, &failure::LISTENER_GONE);
     };
-    let index = usize::try_from(facts.listener.index).unwrap_or(usize::MAX);
-    seen.listener = snapshot.listener(&facts.listener.name, index);
+    seen.listener = snapshot.listener(&facts.listener);
     let Some(listener) = seen
         .listener
         .and_then(|index| snapshot.listeners.get(index))

@@ -170,6 +170,7 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, CompileError> {
         let router = Router::build(&route_specs(config, index)).map_err(first_conflict)?;
         Ok(Listener {
             name: listener.name.clone(),
+            address: listener.address.to_string().into(),
             router,
             path_policy: listener.path_policy,
             trusted_proxies: Ranges::new(&listener.trusted_proxies),
