@@ -72,6 +72,24 @@ fn says_ready_and_stopping() {
 }
 
 #[test]
+fn the_former_process_names_its_successor_before_it_ends() {
+    let manager = Manager::listen("upgrade");
+    let notify = manager.path.display().to_string();
+    let text = format!("[server]\ncontrol-socket = \"@dir@/control.sock\"\n{TEXT}");
+    let mut gateway = Gateway::start(Config::new(text).env("NOTIFY_SOCKET", &notify));
+    assert!(manager.hear().contains("READY=1"));
+    let successor = gateway.successor(&[("NOTIFY_SOCKET", &notify)]);
+    let process = successor.pid();
+    assert_eq!(manager.hear(), format!("MAINPID={process}"));
+    assert_eq!(manager.hear(), format!("READY=1\nMAINPID={process}"));
+    let mut former = gateway.succeed(successor);
+    assert_eq!(former.wait_exit(DEADLINE).code(), Some(0));
+    assert_eq!(gateway.get("/").status, 204);
+    // No STOPPING: the service goes on.
+    manager.hears_nothing_more();
+}
+
+#[test]
 fn says_nothing_when_it_cannot_start() {
     let manager = Manager::listen("never");
     let exit = Gateway::try_start(

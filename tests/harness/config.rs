@@ -31,6 +31,7 @@ pub struct Config {
     upstreams: Vec<(String, String)>,
     files: Vec<(String, Vec<u8>)>,
     env: Vec<(String, String)>,
+    program: Option<PathBuf>,
 }
 
 impl Config {
@@ -58,6 +59,16 @@ impl Config {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Starts this program instead of the binary under test.
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program = Some(path.into());
+        self
+    }
+
+    pub(crate) fn chosen_program(&self) -> Option<&Path> {
+        self.program.as_deref()
     }
 
     pub(crate) fn variables(&self) -> &[(String, String)] {

@@ -71,7 +71,7 @@ impl Gateway {
         let config = config.into().completed();
         let mut place = Place::new();
         let text = place.write(&config);
-        let process = Process::run(&place, config.variables());
+        let process = Process::run(&place, &config);
         let parsed = text.parse().unwrap_or_default();
         Self {
             process,
@@ -87,7 +87,7 @@ impl Gateway {
         let config = config.into();
         let mut place = Place::new();
         let text = place.write(&config);
-        let mut process = Process::run(&place, config.variables());
+        let mut process = Process::run(&place, &config);
         let ended = wait::try_until(DEADLINE, || process.ended());
         assert!(
             ended.is_some(),
@@ -98,7 +98,7 @@ impl Gateway {
 
     fn attempt(config: &Config, place: &Place, text: &str) -> Result<Process, Exit> {
         let parsed = text.parse().unwrap_or_default();
-        let mut process = Process::run(place, config.variables());
+        let mut process = Process::run(place, config);
         let ready = wait::try_until(DEADLINE, || {
             let ended = process.ended().is_some();
             if ended {

@@ -1,11 +1,12 @@
 //! Several processes of one gateway: a successor is started beside the running one, and takes its place.
 
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::Gateway;
 use super::cli::{Exit, cli_in};
-use super::process::{Process, kill};
+use super::process::{Process, binary, kill};
 use crate::config::Config;
 use crate::wait::{self, DEADLINE};
 
@@ -36,7 +37,7 @@ impl Gateway {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let variables: Vec<_> = variables.iter().map(owned).collect();
         Instance {
-            process: Process::run_as(&self.place, file, &["--upgrade"], &variables),
+            process: Process::succeed(&self.place, file, &variables),
         }
     }
 
@@ -44,6 +45,11 @@ impl Gateway {
     pub fn succeed(&mut self, successor: Instance) -> Instance {
         let process = std::mem::replace(&mut self.process, successor.process);
         Instance { process }
+    }
+
+    /// The binary under test.
+    pub fn binary() -> PathBuf {
+        binary()
     }
 
     /// `gateway upgrade FILE`, run to its end.

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::{env, fs};
 
 use super::cli::Exit;
-use crate::config::Place;
+use crate::config::{Config, Place};
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -25,25 +25,29 @@ struct Captured {
 
 impl Process {
     /// `gateway run FILE`.
-    pub(super) fn run(place: &Place, variables: &[(String, String)]) -> Self {
-        Self::run_as(place, &place.file(), &[], variables)
+    pub(super) fn run(place: &Place, config: &Config) -> Self {
+        let program = config.chosen_program();
+        let program = program.map_or_else(binary, Path::to_owned);
+        Self::start(
+            place,
+            quiet(&program).arg("run").arg(place.file()),
+            config.variables(),
+        )
     }
 
-    /// `gateway run FILE OPTIONS…` in the same place.
-    pub(super) fn run_as(
-        place: &Place,
-        file: &Path,
-        options: &[&str],
-        variables: &[(String, String)],
-    ) -> Self {
-        let mut command = command();
-        command
-            .arg("run")
-            .arg(file)
-            .args(options)
-            .current_dir(place.dir());
+    /// `gateway run FILE --upgrade` in the same place.
+    pub(super) fn succeed(place: &Place, file: &Path, variables: &[(String, String)]) -> Self {
+        Self::start(
+            place,
+            command().arg("run").arg(file).arg("--upgrade"),
+            variables,
+        )
+    }
+
+    fn start(place: &Place, command: &mut Command, variables: &[(String, String)]) -> Self {
+        command.current_dir(place.dir());
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        Self::spawn(&mut command)
+        Self::spawn(command)
     }
 
     pub(super) fn spawn(command: &mut Command) -> Self {
@@ -166,14 +170,19 @@ pub(super) fn kill(pid: u32, name: &str) -> bool {
 
 /// The binary with a quiet environment.
 pub(super) fn command() -> Command {
-    let mut command = Command::new(binary());
+    quiet(&binary())
+}
+
+fn quiet(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .env_remove("GATEWAY_ADMIN_TOKEN")
         .env_remove("NOTIFY_SOCKET");
     command
 }
 
-fn binary() -> PathBuf {
+/// The binary under test.
+pub(super) fn binary() -> PathBuf {
     let path = env::var_os("GATEWAY_BIN").map_or_else(beside_the_test, PathBuf::from);
     assert!(
         fs::metadata(&path).is_ok_and(|file| file.is_file()),
