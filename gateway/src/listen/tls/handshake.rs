@@ -51,7 +51,7 @@ async fn shake(conn: &mut Conn, tls: &Tls) -> Result<Option<TlsFacts>, Handshake
             let detail = "the first byte is not that of a TLS handshake";
             return Err(HandshakeFailure::new(FailureKind::NotTls, detail));
         }
-        None if conn.facts().draining() => return Ok(None),
+        None if conn.facts().dismissed() => return Ok(None),
         None => {
             return Err(HandshakeFailure::new(
                 FailureKind::Gone,
@@ -96,7 +96,7 @@ async fn first_byte(conn: &mut Conn) -> Option<u8> {
             match conn.poll_receive(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => {}
                 Poll::Ready(_) => return Poll::Ready(None),
-                Poll::Pending if conn.facts().draining() => return Poll::Ready(None),
+                Poll::Pending if conn.facts().dismissed() => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
         }
