@@ -145,7 +145,7 @@ async fn open(
     let admin = Arc::new(AdminListeners::start(&control, sockets.clone())?);
     let (source_again, shared) = (source.clone(), shared.clone());
     let reloader = Reloader::start(source_again, shared, listeners.clone(), admin.clone()).await;
-    let reloader = reloader.map_err(unfit)?;
+    let reloader = reloader.map_err(|error| unfit(&error))?;
     control.ready(reloader.clone());
     let house = House {
         source,
@@ -163,7 +163,7 @@ async fn open(
 }
 
 /// A configuration that cannot be brought into service at the start: is it to blame, or the machine?
-fn unfit(error: ReloadError) -> RunError {
+fn unfit(error: &ReloadError) -> RunError {
     let kind = if matches!(error, ReloadError::Tls { .. }) {
         RunError::Config
     } else {

@@ -80,8 +80,7 @@ impl Front {
     fn hsts(&self, conn: &ConnFacts) -> Option<HeaderValue> {
         conn.tls.as_ref()?;
         let snapshot = self.shared.live.snapshot();
-        let index = usize::try_from(conn.listener.index).unwrap_or(usize::MAX);
-        let index = snapshot.listener(&conn.listener.name, index)?;
+        let index = snapshot.listener(&conn.listener)?;
         snapshot.listeners.get(index)?.hsts.clone()
     }
 
