@@ -9,7 +9,7 @@ fn conf() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf")
 }
 
-/// The text with an address of our own for each that it listens at.
+/// The text with an address of our own for each that it listens at, and sockets in a folder of our own.
 fn movable(text: &str) -> String {
     let mut moved = String::new();
     for line in text.lines() {
@@ -20,7 +20,7 @@ fn movable(text: &str) -> String {
                 let (port, after) = after.split_once('"').expect("a closed string");
                 format!("{before}\"@address.p{port}@\"{after}")
             }
-            None => line.to_owned(),
+            None => line.replace("\"/run/gateway/", "\"@dir@/"),
         };
         moved += &line;
         moved.push('\n');
