@@ -2,14 +2,19 @@
 
 pub mod attempt;
 pub mod balance;
+pub mod breaker;
 mod clock;
 mod endpoint;
+pub mod health;
 pub mod names;
+mod outlier;
 pub mod peer;
 pub mod resolve;
 pub mod retry;
 pub mod standing;
 pub mod target;
+mod watch;
+mod window;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -29,10 +34,13 @@ use self::attempt::InFlight;
 use self::balance::cookie::Tagger;
 use self::balance::{Group, Search};
 use self::endpoint::Endpoint;
+use self::health::Door;
 use self::retry::budget::Budget;
+use self::watch::Watch;
 
 pub use self::attempt::{Attempt, Outcome, Pick};
 pub use self::balance::{Unavailable, Wish};
+pub use self::standing::{LastCheck, Story};
 pub use self::target::Target;
 
 /// A compiled upstream. Lives as long as a snapshot or a request holds it.
@@ -45,6 +53,8 @@ pub struct Upstream {
     pause: AtomicU64,
     ready: ArcSwap<Ready>,
     turn: AtomicUsize,
+    /// What hears how attempts end, where something does.
+    watch: Option<Arc<Watch>>,
     /// All its requests, where they have to be counted together.
     in_flight: Arc<InFlight>,
     counted: bool,
@@ -100,6 +110,10 @@ pub struct TargetState {
     pub latency: Option<Duration>,
     /// Whether it serves only when no other can.
     pub backup: bool,
+    /// What is told of its standing.
+    pub story: Story,
+    /// Addresses that fail their checks while others pass.
+    pub avoided: Vec<SocketAddr>,
 }
 
 impl Upstream {
@@ -123,12 +137,14 @@ impl Upstream {
                     Arc::new(Target::new(address, metrics, in_flight.clone(), added))
                 })
         };
+        let targets: Vec<_> = config.targets.iter().map(target).collect();
         let counted =
             config.connections_max.is_some() || matches!(config.balance, Balance::Hash(_));
         let turn = previous.map_or(0, |previous| previous.turn.load(Ordering::Relaxed));
         let upstream = Self {
             config: config.clone(),
-            targets: config.targets.iter().map(target).collect(),
+            watch: Watch::compile(config, &targets, metrics, previous),
+            targets,
             mould: peer::Mould::of(config),
             pause: AtomicU64::new(0),
             ready: ArcSwap::from_pointee(Ready::new([Vec::new(), Vec::new()], &config.balance)),
@@ -178,6 +194,8 @@ impl Upstream {
         ready: &'a Ready,
         wish: &Wish<'_>,
     ) -> Result<(&'a Endpoint, Attempt), Unavailable> {
+        let watched = self.watch.as_ref().map(|watch| watch.admit(wish.now));
+        let watched = watched.transpose().map_err(Unavailable::BreakerOpen)?;
         let most = self.config.connections_max.unwrap_or(u32::MAX);
         if self.counted && !self.in_flight.enter_below(most) {
             return Err(Unavailable::Full);
@@ -190,7 +208,8 @@ impl Upstream {
         };
         let measured = matches!(self.config.balance, Balance::Ewma).then_some(wish.now);
         let new_tag = endpoint.tag.filter(|tag| wish.sticky != Some(*tag));
-        let attempt = Attempt::begin(endpoint.target.clone(), self.counted, measured, new_tag);
+        let target = endpoint.target.clone();
+        let attempt = Attempt::begin(target, self.counted, measured, new_tag, watched);
         Ok((endpoint, attempt))
     }
 
@@ -258,9 +277,34 @@ impl Upstream {
             weight_now: f64::from(config.weight) * grown(target),
             latency: target.latency.time(clock::millis(now)),
             backup: config.backup,
+            story: target.standing.story(),
+            avoided: target
+                .standing
+                .avoided()
+                .map(|avoided| avoided.to_vec())
+                .unwrap_or_default(),
         };
         let configs = self.config.targets.iter();
         configs.zip(&self.targets).map(state).collect()
+    }
+
+    /// Its targets.
+    pub fn targets(&self) -> &[Arc<Target>] {
+        &self.targets
+    }
+
+    /// Where a target is now, for checks.
+    fn doors(&self, target: &Arc<Target>) -> Vec<Door> {
+        let mut targets = self.config.targets.iter().zip(&self.targets);
+        let Some((config, _)) = targets.find(|(_, known)| Arc::ptr_eq(known, target)) else {
+            return Vec::new();
+        };
+        let door = |address| Door {
+            address,
+            peer: self.mould.peer(address, &config.host),
+        };
+        let addresses = self.ready.load().addresses_of(&target.address);
+        addresses.into_iter().map(door).collect()
     }
 
     /// Sets what every target's address is now.

@@ -25,6 +25,7 @@ mod fixture;
 mod forwarding;
 mod handover;
 mod harness_self;
+mod health;
 mod limits;
 mod listeners;
 mod malformed;

@@ -4,6 +4,7 @@
 //! in `faults()`. Without a script it answers 200 with the request as JSON.
 
 mod h2;
+mod health;
 mod script;
 mod serve;
 mod tls;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
 pub use h2::{H2Backend, H2Call, H2Script, Handled};
+pub use health::{GrpcHealth, Serving};
 pub use script::{Ending, Gate, Script};
 pub use tls::{Handshake, TlsFront, TlsSetup, certificates};
 

@@ -28,7 +28,8 @@ pub mod wait;
 pub mod wire;
 
 pub use backend::{
-    Backend, Ending, Gate, H2Backend, H2Call, H2Script, Handshake, Recorded, Script, TlsFront,
+    Backend, Ending, Gate, GrpcHealth, H2Backend, H2Call, H2Script, Handshake, Recorded, Script,
+    Serving, TlsFront,
 };
 pub use client::{
     Client, H2Request, H2c, RawResult, Response, Shaken, Tls, connect_from, raw, raw_until,

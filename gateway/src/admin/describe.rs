@@ -4,6 +4,7 @@
 //! nothing here can read one.
 
 mod effective;
+mod health;
 mod retry;
 
 use std::time::{Duration, SystemTime};
@@ -238,22 +239,27 @@ fn upstream(upstream: &Upstream, sources: &SourceMap) -> Value {
             "targets".into(),
             upstream.states().iter().map(target).collect(),
         );
+        all.insert("breaker-state".into(), health::breaker_state(upstream));
     }
     described
 }
 
 /// A target can be tried once an address is known, unless its standing forbids it.
 fn target(state: &TargetState) -> Value {
-    json!({
+    let mut described = json!({
         "address": &*state.address,
         "weight": state.weight,
         "weight-now": state.weight_now,
         "backup": state.backup,
         "addresses": state.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "healthy": state.good && !state.addresses.is_empty(),
+        "healthy": state.is_healthy(),
         "in-flight": state.in_flight,
         "latency-ms": state.latency.map(|time| time.as_secs_f64() * 1_000.0),
-    })
+    });
+    if let Value::Object(all) = &mut described {
+        all.extend(health::standing(state));
+    }
+    described
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The pages of the admin listener: one function each.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{Method, Response, StatusCode, header};
 use pingora::protocols::http::ServerSession;
@@ -13,7 +14,8 @@ use crate::listen::{self, Listeners};
 use crate::observe::collect::{Sample, Source};
 use crate::proxy::Shared;
 use crate::runtime::reload::{ReloadError, Trigger};
-use crate::upstream::{Target, Upstream};
+use crate::upstream::breaker::{Breaker, State};
+use crate::upstream::{Target, TargetState, Upstream};
 
 /// Answers a request of an operator.
 pub(super) async fn answer(
@@ -264,21 +266,15 @@ fn tls_sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<Source> 
 /// Gauges that are read when somebody looks.
 pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<Source> {
     let (of_connections, of_refused) = (listeners.clone(), shared.clone());
-    let of_targets = shared.clone();
+    let (of_targets, of_breakers) = (shared.clone(), shared.clone());
+    let of_flights = shared.clone();
     let mut sources = tls_sources(shared, listeners);
     sources.extend([
         Source {
             name: "gateway_upstream_in_flight",
             help: "Attempts that are under way by target.",
             kind: MetricType::GAUGE,
-            read: Box::new(move || {
-                let snapshot = of_targets.live.snapshot();
-                snapshot
-                    .upstreams
-                    .iter()
-                    .flat_map(|one| in_flight(one))
-                    .collect()
-            }),
+            read: Box::new(move || upstreams(&of_flights, in_flight)),
         },
         Source {
             name: "gateway_connections",
@@ -309,6 +305,18 @@ pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<S
             }),
         },
         Source {
+            name: "gateway_upstream_healthy",
+            help: "1 while a target may get requests, else 0.",
+            kind: MetricType::GAUGE,
+            read: Box::new(move || upstreams(&of_targets, targets_healthy)),
+        },
+        Source {
+            name: "gateway_upstream_breaker_state",
+            help: "What the breaker of an upstream lets through: 0 everything, 1 trials, 2 nothing.",
+            kind: MetricType::GAUGE,
+            read: Box::new(move || upstreams(&of_breakers, breaker_state)),
+        },
+        Source {
             name: "gateway_build_info",
             help: "Always 1; the label is the version.",
             kind: MetricType::GAUGE,
@@ -327,6 +335,37 @@ fn in_flight(upstream: &Upstream) -> Vec<Sample> {
         (labels, f64::from(count))
     };
     upstream.in_flight().map(labelled).collect()
+}
+
+/// Reads the upstreams that serve now.
+fn upstreams(shared: &Shared, read: impl Fn(&Upstream) -> Vec<Sample>) -> Vec<Sample> {
+    let snapshot = shared.live.snapshot();
+    let all = snapshot.upstreams.iter();
+    all.flat_map(|upstream| read(upstream)).collect()
+}
+
+fn targets_healthy(upstream: &Upstream) -> Vec<Sample> {
+    let healthy = |state: TargetState| {
+        let labels = vec![
+            ("upstream", upstream.config.name.to_string()),
+            ("target", state.address.to_string()),
+        ];
+        (labels, f64::from(state.is_healthy()))
+    };
+    upstream.states().into_iter().map(healthy).collect()
+}
+
+fn breaker_state(upstream: &Upstream) -> Vec<Sample> {
+    let state = |breaker: &Arc<Breaker>| {
+        let state = match breaker.state(Instant::now()) {
+            State::Closed => 0.0,
+            State::HalfOpen => 1.0,
+            State::Open => 2.0,
+        };
+        let labels = vec![("upstream", upstream.config.name.to_string())];
+        (labels, state)
+    };
+    upstream.breaker().map(state).into_iter().collect()
 }
 
 #[expect(

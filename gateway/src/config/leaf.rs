@@ -1,5 +1,7 @@
 //! Leaves that only the gateway's own tables have: match lines, addresses, file references.
 
+mod health;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +14,8 @@ use plugins::leaf;
 use super::model::{Address, HostPolicy, RetryOn, TargetHost};
 use super::secret::SecretRef;
 use crate::routing::pattern::{HostPattern, Matcher, PathPattern, PatternError};
+
+pub(super) use health::{CheckPath, StatusRange};
 
 /// Grammars of these leaves, beside those that the plugins define.
 pub(super) const FORMATS: &[Format] = &[
@@ -31,6 +35,8 @@ pub(super) const FORMATS: &[Format] = &[
     ("policy-name", check::<PolicyName>),
     ("retry-cause", check::<RetryCause>),
     ("dropped", check::<Dropped>),
+    ("check-path", check::<CheckPath>),
+    ("status-range", check::<StatusRange>),
 ];
 
 /// `match = "GET api.example.com/orders/{id}"`

@@ -14,10 +14,12 @@ use plugins::contract::place::Span;
 use plugins::contract::template::Template;
 use plugins::contract::value::Value;
 
+mod health;
 mod listener;
 mod retry;
 mod upstream;
 
+pub use health::{BreakerConfig, CheckConfig, HealthConfig, HttpCheckConfig, OutlierConfig};
 pub use listener::{CertificateConfig, ClientsConfig, ListenerConfig, TlsConfig, TlsVersion};
 pub use retry::{RetryConfig, RetryOn};
 pub use upstream::{

@@ -17,6 +17,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 mod either;
+mod health;
 mod listener;
 mod retry;
 mod route;
@@ -24,6 +25,7 @@ mod switch;
 mod upstream;
 
 pub(super) use either::Either;
+pub(super) use health::{RawBreaker, RawHealth, RawOutlier};
 pub(super) use listener::{
     RawCertificate, RawClientAuth, RawListener, RawRedirectHttps, RawTls, RawTlsVersion,
     RawTolerance,

@@ -13,6 +13,7 @@ mod action;
 mod address;
 mod bounds;
 mod conflict;
+mod health;
 mod like;
 mod listener;
 mod matcher;

@@ -77,6 +77,8 @@ impl Collector for Families {
         families.push(self.upstream_seconds());
         families.push(self.attempts());
         families.push(self.retries());
+        families.extend(self.targets());
+        families.extend(self.breakers());
         families.push(self.reloads());
         families.push(self.lookups());
         families.push(self.dropped());
@@ -203,6 +205,60 @@ impl Families {
             MetricType::COUNTER,
             samples,
         )
+    }
+
+    fn targets(&self) -> [MetricFamily; 2] {
+        let (mut checks, mut ejections) = (vec![], vec![]);
+        for ((upstream, target), handle) in &*lock(&self.metrics.targets) {
+            for (result, count) in [
+                ("passed", &handle.checks_passed),
+                ("failed", &handle.checks_failed),
+            ] {
+                let labels = [
+                    ("upstream", &**upstream),
+                    ("target", target),
+                    ("result", result),
+                ];
+                checks.extend((count.read() > 0).then(|| counter(&labels, count.read())));
+            }
+            let labels = [("upstream", &**upstream), ("target", target)];
+            let count = handle.ejections.read();
+            ejections.extend((count > 0).then(|| counter(&labels, count)));
+        }
+        let kind = MetricType::COUNTER;
+        let names = [
+            "gateway_upstream_checks_total",
+            "gateway_upstream_ejections_total",
+        ];
+        let helps = [
+            "Health checks of targets by result.",
+            "Times that a target was ejected because its requests failed.",
+        ];
+        [
+            family(names[0], helps[0], kind, checks),
+            family(names[1], helps[1], kind, ejections),
+        ]
+    }
+
+    fn breakers(&self) -> [MetricFamily; 2] {
+        let (mut opened, mut refused) = (vec![], vec![]);
+        for (upstream, handle) in &*lock(&self.metrics.breakers) {
+            opened.push(counter(&[("upstream", upstream)], handle.opened.read()));
+            refused.push(counter(&[("upstream", upstream)], handle.refused.read()));
+        }
+        let kind = MetricType::COUNTER;
+        let names = [
+            "gateway_upstream_breaker_opened_total",
+            "gateway_upstream_breaker_refused_total",
+        ];
+        let helps = [
+            "Times that the breaker of an upstream opened.",
+            "Attempts that the breaker of an upstream refused.",
+        ];
+        [
+            family(names[0], helps[0], kind, opened),
+            family(names[1], helps[1], kind, refused),
+        ]
     }
 
     fn reloads(&self) -> MetricFamily {

@@ -71,7 +71,22 @@ impl AttemptResult {
 
 /// Metrics of one target.
 #[derive(Debug, Default)]
-pub struct TargetMetrics([Counter; 4]);
+pub struct TargetMetrics {
+    attempts: [Counter; 4],
+    pub(super) checks_passed: Counter,
+    pub(super) checks_failed: Counter,
+    /// How often it was ejected.
+    pub ejections: Counter,
+}
+
+/// Metrics of the breaker of one upstream.
+#[derive(Debug, Default)]
+pub struct BreakerMetrics {
+    /// How often it opened.
+    pub opened: Counter,
+    /// How many attempts it refused.
+    pub refused: Counter,
+}
 
 /// What became of failed attempts that a retry policy covers: repeated, or why not.
 #[derive(Debug, Default)]
@@ -92,6 +107,7 @@ pub struct Metrics {
     pub(super) upstream_seconds: Handles<Two, Histogram>,
     pub(super) targets: Handles<Two, TargetMetrics>,
     pub(super) retries: Handles<Arc<str>, RetryMetrics>,
+    pub(super) breakers: Handles<Arc<str>, BreakerMetrics>,
     /// Requests that no route took, by status.
     pub unrouted: StatusCounters,
     /// Reloads that were applied.
@@ -153,10 +169,19 @@ impl TargetMetrics {
         }
     }
 
+    /// Counts a check.
+    pub fn checked(&self, passed: bool) {
+        if passed {
+            self.checks_passed.add_one();
+        } else {
+            self.checks_failed.add_one();
+        }
+    }
+
     pub(super) fn read_pairs(
         &self,
     ) -> impl Iterator<Item = (&Counter, (AttemptResult, &'static str))> {
-        self.0.iter().zip(AttemptResult::ALL)
+        self.attempts.iter().zip(AttemptResult::ALL)
     }
 }
 
@@ -209,10 +234,19 @@ impl Metrics {
             .clone()
     }
 
+    /// The handle of an upstream's breaker.
+    pub fn breaker(&self, upstream: &Arc<str>) -> Arc<BreakerMetrics> {
+        lock(&self.breakers)
+            .entry(upstream.clone())
+            .or_default()
+            .clone()
+    }
+
     /// Forgets handles that no snapshot holds any more, so that renamed routes do not pile up.
     pub fn forget_unused(&self) {
         lock(&self.routes).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.upstream_seconds).retain(|_, handle| Arc::strong_count(handle) > 1);
+        lock(&self.breakers).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.targets).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.retries).retain(|_, handle| Arc::strong_count(handle) > 1);
     }

@@ -105,8 +105,8 @@ impl Ctx {
     }
 
     /// Says how the current attempt went; not when the client ended it.
-    pub(super) fn report(&self, outcome: Outcome, now: Instant) {
-        if let (Some(attempt), Some(picked)) = (&self.progress.attempt, self.progress.picked) {
+    pub(super) fn report(&mut self, outcome: Outcome, now: Instant) {
+        if let (Some(attempt), Some(picked)) = (&mut self.progress.attempt, self.progress.picked) {
             attempt.report(outcome, now.saturating_duration_since(picked));
         }
     }

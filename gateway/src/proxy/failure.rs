@@ -1,6 +1,6 @@
 //! The only map from a failure of the machine to an answer. (A refusal by a policy is no failure.)
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora::prelude::{Error, Session};
 use pingora::proxy::FailToProxy;
@@ -19,6 +19,14 @@ pub(super) const NO_TARGET: ErrorType = ErrorType::Custom("no-target");
 pub(super) const FULL: ErrorType = ErrorType::Custom("full");
 /// The target does not speak the protocol that the upstream is meant to speak.
 pub(super) const OTHER_PROTOCOL: ErrorType = ErrorType::Custom("other-protocol");
+const BREAKER: &str = "breaker-open";
+
+/// The breaker of the upstream refuses for so long: the client is told whole seconds.
+pub(super) fn breaker_open(wait: Duration) -> ErrorType {
+    let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
+    ErrorType::CustomCode(BREAKER, u16::try_from(seconds).unwrap_or(u16::MAX))
+}
+
 /// A policy refused while the body was on its way; the answer waits in the context.
 pub(super) const REFUSED: ErrorType = ErrorType::Custom("refused");
 
@@ -47,6 +55,11 @@ static OVERLOADED: Refusal = failure(
     503,
     "upstream.full",
     "The upstream has as many requests as it can take.",
+);
+static BREAKER_OPEN: Refusal = failure(
+    503,
+    "upstream.breaker-open",
+    "The upstream failed too many requests and gets none for a while.",
 );
 static CONNECT_TIMEOUT: Refusal = failure(
     504,
@@ -92,6 +105,7 @@ pub fn all() -> impl Iterator<Item = &'static Refusal> {
         &TIMEOUT,
         &NOBODY,
         &OVERLOADED,
+        &BREAKER_OPEN,
         &CONNECT_TIMEOUT,
         &UNREACHABLE,
         &TLS,
@@ -113,6 +127,7 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
         (_, kind) if *kind == DEADLINE => Some(&TIMEOUT),
         (_, kind) if *kind == NO_TARGET => Some(&NOBODY),
         (_, kind) if *kind == FULL => Some(&OVERLOADED),
+        (_, Kind::CustomCode(BREAKER, _)) => Some(&BREAKER_OPEN),
         // `Conn` ends a request that is over time by failing the read that Pingora keeps open on the client.
         (ErrorSource::Downstream, Kind::ReadError)
         | (ErrorSource::Upstream | ErrorSource::Unset, _)
@@ -209,7 +224,7 @@ pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) 
         let instead = Some(refusal).filter(|refusal| !begun && is_upstreams(refusal));
         instead
             .and_then(|_| fallback::reply(ctx))
-            .or_else(|| Some(Box::new(reply_to(refusal))))
+            .or_else(|| Some(Box::new(reply_to(refusal, error))))
     });
     log(error, refusal, ctx);
     if begun {
@@ -239,15 +254,30 @@ fn is_upstreams(refusal: &Refusal) -> bool {
     refusal.code.starts_with("upstream.") || std::ptr::eq(refusal, &raw const TIMEOUT)
 }
 
-fn reply_to(refusal: &'static Refusal) -> Reply {
+fn reply_to(refusal: &'static Refusal, error: &Error) -> Reply {
     let reply = Reply::refusal(refusal);
     if refusal.status == 503 {
         return reply.header(
             http::header::RETRY_AFTER,
-            http::HeaderValue::from_static("1"),
+            http::HeaderValue::from(retry_after(error)),
         );
     }
     reply
+}
+
+/// In seconds.
+fn retry_after(error: &Error) -> u16 {
+    if let ErrorType::CustomCode(BREAKER, seconds) = error.etype() {
+        return *seconds;
+    }
+    1
+}
+
+/// Whether nobody was asked. Why targets are out and breakers open is logged once, when it happens.
+fn is_unasked(refusal: Option<&'static Refusal>) -> bool {
+    [&BREAKER_OPEN, &NOBODY]
+        .into_iter()
+        .any(|unasked| refusal.is_some_and(|refusal| std::ptr::eq(refusal, unasked)))
 }
 
 fn nothing_more(error_code: u16) -> FailToProxy {
@@ -266,8 +296,8 @@ fn log(error: &Error, refusal: Option<&'static Refusal>, ctx: &Ctx) {
         refusal.map_or(CLIENT_GONE, |refusal| refusal.code),
     );
     let clients = *error.esource() == ErrorSource::Downstream && !is_over_time(error);
-    if *error.etype() == REFUSED || clients || refusal.is_none() {
-        tracing::debug!(%error, route, target, id, code, "A client failed a request");
+    if *error.etype() == REFUSED || clients || refusal.is_none() || is_unasked(refusal) {
+        tracing::debug!(%error, route, target, id, code, "A request failed");
     } else if std::ptr::eq(refusal.unwrap_or(&INTERNAL), &raw const INTERNAL) {
         tracing::error!(%error, route, target, id, code, "The gateway failed a request");
     } else if ctx.progress.target().is_none_or(|target| target.may_warn()) {

@@ -64,6 +64,7 @@ fn target(session: &Session, ctx: &Ctx, now: Instant) -> Result<Pick> {
         .map_err(|unavailable| match unavailable {
             Unavailable::NoTarget => failed(failure::NO_TARGET),
             Unavailable::Full => failed(failure::FULL),
+            Unavailable::BreakerOpen(wait) => failed(failure::breaker_open(wait)),
         })
 }
 

@@ -17,6 +17,7 @@ use crate::listen::{BindError, Listeners, Prepared, Settings};
 use crate::observe::access_log::Destination;
 use crate::proxy::Shared;
 use crate::run::settings;
+use crate::upstream::health::Health;
 
 /// What made us reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,7 @@ pub struct Reloader {
     admin: Arc<AdminListeners>,
     state: Mutex<State>,
     one_at_a_time: tokio::sync::Mutex<()>,
+    health: Health,
 }
 
 /// Where the configuration comes from.
@@ -146,6 +148,7 @@ impl Reloader {
                 refused: None,
             }),
             one_at_a_time: tokio::sync::Mutex::default(),
+            health: Health::start(),
         });
         let ready = reloader.ready(snapshot, None)?;
         background::prepare(&ready.snapshot, &reloader.shared.names).await;
@@ -258,6 +261,7 @@ impl Reloader {
             self.shared.access_log.redirect(destination);
         }
         background::activate(&ready.snapshot, previous, &self.shared.names);
+        self.health.follow(&ready.snapshot.upstreams);
         self.shared.live.swap(ready.snapshot);
         self.listeners.commit(ready.sockets);
         self.admin.commit(ready.admin);

@@ -11,6 +11,7 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::balance::cookie;
 use super::endpoint::Chosen;
+use super::watch::Watched;
 use super::{Target, clock};
 use crate::observe::metrics::AttemptResult;
 
@@ -47,6 +48,8 @@ pub struct Attempt {
     new_tag: Option<u64>,
     /// Which address it goes to, where the target has several.
     address: Option<Chosen>,
+    /// Until it is said how it ended.
+    watched: Option<Watched>,
 }
 
 /// A number of things that are there now.
@@ -63,6 +66,7 @@ impl Attempt {
         counted: bool,
         measured: Option<Instant>,
         new_tag: Option<u64>,
+        watched: Option<Watched>,
     ) -> Self {
         target.in_flight.enter();
         Self {
@@ -72,6 +76,7 @@ impl Attempt {
             measured,
             new_tag,
             address: None,
+            watched,
         }
     }
 
@@ -91,7 +96,7 @@ impl Attempt {
 
     /// Says how it ended and how long that took since the pick: metrics, balancing and health hear it here. Not
     /// called when the client ended it, which says nothing of the target.
-    pub fn report(&self, outcome: Outcome, elapsed: Duration) {
+    pub fn report(&mut self, outcome: Outcome, elapsed: Duration) {
         self.target.metrics.attempted(outcome.result());
         if let Some(picked) = self.measured {
             let took = match outcome {
@@ -103,6 +108,9 @@ impl Attempt {
             };
             let now = clock::millis(picked + elapsed);
             self.target.latency.observe(took, now);
+        }
+        if let Some(watched) = self.watched.take() {
+            watched.hear(&self.target, outcome, elapsed);
         }
     }
 

@@ -59,6 +59,8 @@ pub enum Unavailable {
     NoTarget,
     /// The upstream has as many requests as it may have.
     Full,
+    /// The breaker refuses for so long.
+    BreakerOpen(Duration),
 }
 
 /// What one search for a target regards.

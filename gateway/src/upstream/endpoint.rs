@@ -52,7 +52,8 @@ impl Endpoint {
         }
     }
 
-    /// A name with several addresses gives them in turn, without those that nobody could connect to lately.
+    /// A name with several addresses gives them in turn, without those that nobody could connect to lately
+    /// or that fail their checks.
     pub(super) fn peer(&self) -> Option<(&HttpPeer, Option<Chosen>)> {
         if let [only] = self.peers.as_slice() {
             return Some((only, None));
@@ -64,8 +65,16 @@ impl Endpoint {
         let refused = self.refused.load(Ordering::Relaxed);
         let count = self.peers.len();
         let at = |step: usize| turn.wrapping_add(step).checked_rem(count);
-        let good = |index: &usize| refused & bit(*index) == 0;
-        let index = (0..count).filter_map(at).find(good).or_else(|| at(0))?;
+        let avoided = self.target.standing.avoided();
+        let sound = |index: &usize| {
+            let address = self.addresses.get(*index);
+            let of = |avoided: &Arc<Vec<_>>| address.is_some_and(|one| avoided.contains(one));
+            !avoided.as_ref().is_some_and(of)
+        };
+        let good = |index: &usize| refused & bit(*index) == 0 && sound(index);
+        let turns = || (0..count).filter_map(at);
+        let index = turns().find(good).or_else(|| turns().find(sound));
+        let index = index.or_else(|| at(0))?;
         let chosen = Chosen {
             refused: self.refused.clone(),
             bit: bit(index),

@@ -51,10 +51,12 @@ impl Target {
         }
     }
 
-    /// The share of its weight that it has at this moment, while it starts slowly: from a tenth to the whole.
+    /// The share of its weight that it has at this moment, while it starts slowly, new or back in good
+    /// standing: from a tenth to the whole.
     pub(super) fn grown(&self, slow_start: Duration, now: Instant) -> f64 {
-        let here = self.added.map(|added| now.saturating_duration_since(added));
-        match here {
+        let added = self.added.map(|added| now.saturating_duration_since(added));
+        let good = self.standing.good_for(now);
+        match added.into_iter().chain(good).min() {
             Some(age) if age < slow_start => {
                 (age.as_secs_f64() / slow_start.as_secs_f64()).max(LEAST_GROWN)
             }

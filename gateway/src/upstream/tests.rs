@@ -40,6 +40,9 @@ pub(super) fn config(targets: Vec<TargetConfig>) -> UpstreamConfig {
         host: HostPolicy::Client,
         resolve_every: Duration::from_secs(30),
         forwarded: Forwarded::Legacy,
+        health: None,
+        outlier: None,
+        breaker: None,
     }
 }
 

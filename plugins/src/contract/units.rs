@@ -77,6 +77,11 @@ impl Size {
 }
 
 impl Share {
+    /// From whole per cents; more than 100 are 100.
+    pub const fn from_percent(percent: u8) -> Self {
+        Self(if percent > 100 { 100 } else { percent })
+    }
+
     /// In per cent, 0 to 100.
     pub const fn percent(self) -> u8 {
         self.0

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{duration, route};
+use super::{duration, health, route};
 use crate::config::Loaded;
 use crate::config::model::{
     AccessLogConfig, AccessLogPath, AdminConfig, Balance, CertificateConfig, ClientsConfig, Config,
@@ -113,7 +113,7 @@ fn upstream(config: &UpstreamConfig) -> Value {
 
 /// Everything of an upstream but its targets.
 pub(super) fn upstream_settings(config: &UpstreamConfig) -> Value {
-    json!({
+    let mut described = json!({
         "balance": config.balance.name(),
         "hash-on": match &config.balance {
             Balance::Hash(value) => Some(value.to_string()),
@@ -145,7 +145,11 @@ pub(super) fn upstream_settings(config: &UpstreamConfig) -> Value {
             Forwarded::Both => "both",
             Forwarded::None => "none",
         },
-    })
+    });
+    if let Value::Object(all) = &mut described {
+        all.extend(health::settings(config));
+    }
+    described
 }
 
 /// Where keys are, never what they are.

@@ -14,6 +14,8 @@ use crate::config::files::Digest;
 use crate::config::pem::Pair;
 use crate::config::secret::SecretRef;
 
+use super::{BreakerConfig, HealthConfig, OutlierConfig};
+
 /// Index of an upstream in [`Config::upstreams`](super::Config::upstreams).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamId(pub usize);
@@ -55,6 +57,12 @@ pub struct UpstreamConfig {
     pub resolve_every: Duration,
     /// Which forwarding headers targets get.
     pub forwarded: Forwarded,
+    /// How targets are asked whether they are well.
+    pub health: Option<HealthConfig>,
+    /// When a target whose requests fail is left out for a while.
+    pub outlier: Option<OutlierConfig>,
+    /// When the upstream as a whole gets no requests for a while.
+    pub breaker: Option<BreakerConfig>,
 }
 
 /// One target of an upstream.

@@ -6,7 +6,7 @@ use plugins::contract::value::Value;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Either, Switch};
+use super::{Either, RawBreaker, RawHealth, RawOutlier, Switch};
 use crate::config::leaf::{CertificateName, CookieName, FileRef, HostChoice, HostPort};
 use crate::config::secret::SecretRef;
 
@@ -46,6 +46,12 @@ pub(in crate::config) struct RawUpstream {
     pub(in crate::config) resolve_every: Option<At<Time>>,
     /// Which forwarding headers targets get. Default: `"legacy"`.
     pub(in crate::config) forwarded: Option<At<RawForwarded>>,
+    /// How targets are asked whether they are well. Default: they are not.
+    pub(in crate::config) health: Option<At<RawHealth>>,
+    /// When a target whose requests fail is left out for a while. Default: never.
+    pub(in crate::config) outlier: Option<At<RawOutlier>>,
+    /// When the upstream as a whole gets no requests for a while. Default: never.
+    pub(in crate::config) breaker: Option<At<RawBreaker>>,
 }
 
 /// A target with a weight.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugins::contract::place::At;
 use plugins::contract::report::Report;
-use plugins::contract::units::{Size, Time};
+use plugins::contract::units::{Share, Size, Time};
 
 /// Default, least and most of one key.
 pub(super) struct Bound<T> {
@@ -38,6 +38,15 @@ const fn count(key: &'static str, default: u32, min: u32, max: u32) -> Bound<u32
         default,
         min,
         max,
+    }
+}
+
+const fn percent(key: &'static str, default: u8, min: u8, max: u8) -> Bound<Share> {
+    Bound {
+        key,
+        default: Share::from_percent(default),
+        min: Share::from_percent(min),
+        max: Share::from_percent(max),
     }
 }
 
@@ -81,6 +90,18 @@ pub(super) const READ_TIMEOUT: Bound<Time> = millis("read-timeout", 30 * SECOND,
 pub(super) const WRITE_TIMEOUT: Bound<Time> = millis("write-timeout", 30 * SECOND, 1, DAY);
 pub(super) const UPSTREAM_IDLE: Bound<Time> = millis("idle-timeout", 60 * SECOND, 10, DAY);
 pub(super) const RESOLVE_EVERY: Bound<Time> = millis("resolve-every", 30 * SECOND, 100, DAY);
+
+pub(super) const CHECK_EVERY: Bound<Time> = millis("every", 5 * SECOND, 10, DAY);
+pub(super) const CHECK_TIMEOUT: Bound<Time> = millis("timeout", 2 * SECOND, 1, 5 * MINUTE);
+pub(super) const HEALTHY_AFTER: Bound<u32> = count("healthy-after", 2, 1, 100);
+pub(super) const UNHEALTHY_AFTER: Bound<u32> = count("unhealthy-after", 3, 1, 100);
+pub(super) const CONSECUTIVE_FAILURES: Bound<u32> = count("consecutive-failures", 5, 1, 1000);
+pub(super) const FAILURE_RATE: Bound<Share> = percent("failure-rate", 50, 1, 100);
+pub(super) const EJECTION_TIME: Bound<Time> = millis("ejection-time", 30 * SECOND, 10, DAY);
+pub(super) const EJECTED_MAX: Bound<Share> = percent("ejected-max", 50, 1, 100);
+pub(super) const REQUESTS_MIN: Bound<u32> = count("requests-min", 20, 1, 1_000_000);
+pub(super) const BREAKER_WINDOW: Bound<Time> = millis("window", 10 * SECOND, 100, HOUR);
+pub(super) const OPEN_FOR: Bound<Time> = millis("open-for", 5 * SECOND, 10, DAY);
 
 pub(super) const ROUTE_TIMEOUT: Bound<Time> = millis("timeout", 60 * SECOND, 1, DAY);
 // With the tries that are free (a pooled connection that was dead) and the fallback's: below what Pingora allows.

@@ -2,6 +2,7 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use plugins::contract::place::{At, Span};
+use plugins::contract::report::Report;
 
 use super::Context;
 use crate::config::model::{RespondBody, RespondConfig};
@@ -91,7 +92,8 @@ fn headers(
 ) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let mut fields = Some(Vec::new());
     for (name, value) in raw.headers.iter().flatten() {
-        match (header(name, value, context), fields.as_mut()) {
+        let field = field(name, value, "respond.header", context.report);
+        match (field, fields.as_mut()) {
             (Some(field), Some(fields)) => fields.push(field),
             (Some(_), None) => {}
             (None, _) => fields = None,
@@ -100,16 +102,15 @@ fn headers(
     fields
 }
 
-fn header(
+/// A header field that the configuration may write.
+pub(super) fn field(
     name: &str,
     value: &At<String>,
-    context: &mut Context<'_>,
+    code: &'static str,
+    report: &mut Report,
 ) -> Option<(HeaderName, HeaderValue)> {
     let mut wrong = |span: Span, message: String, help: &str| {
-        context
-            .report
-            .error(span, "respond.header", message)
-            .help(help);
+        report.error(span, code, message).help(help);
     };
     let Ok(field) = HeaderName::from_bytes(name.as_bytes()) else {
         wrong(

@@ -9,7 +9,7 @@ use plugins::contract::place::{At, Span};
 use plugins::contract::report::Report;
 use plugins::contract::value::Value;
 
-use super::{Context, bounds, plain};
+use super::{Context, bounds, health, plain};
 use crate::config::leaf::{CookieName, HostChoice, HostPort};
 use crate::config::model::{
     Action, Balance, Config, Dispatch, FallbackConfig, Forwarded, HostPolicy, StickyCookie,
@@ -46,8 +46,12 @@ fn upstream(name: &str, span: Span, raw: RawUpstream, context: &mut Context<'_>)
     let protocol = tls::protocol(raw.protocol.as_ref(), tls.is_some(), context.report);
     let balance = balance(raw.balance.as_ref(), raw.hash_on, context);
     let sticky_cookie = raw.sticky_cookie.map(|leaf| sticky_cookie(leaf, context));
+    let whole = !context.damage.has("upstream", name);
     let report = &mut *context.report;
     services(&raw.targets, tls.as_ref(), raw.host.as_ref(), report);
+    let host = raw
+        .host
+        .map_or(HostPolicy::Client, |host| host.into_inner().0);
     let place = raw.targets.span();
     let targets = targets(raw.targets.into_inner(), report);
     if !targets.is_empty() && targets.iter().all(|target| target.backup) {
@@ -77,9 +81,10 @@ fn upstream(name: &str, span: Span, raw: RawUpstream, context: &mut Context<'_>)
         read_timeout: bounds::READ_TIMEOUT.duration(raw.read_timeout.as_ref(), report),
         write_timeout: bounds::WRITE_TIMEOUT.duration(raw.write_timeout.as_ref(), report),
         idle_timeout: bounds::UPSTREAM_IDLE.duration(raw.idle_timeout.as_ref(), report),
-        host: raw
-            .host
-            .map_or(HostPolicy::Client, |host| host.into_inner().0),
+        health: health::health(raw.health.as_ref(), &host, whole, report),
+        outlier: health::outlier(raw.outlier.as_ref(), report),
+        breaker: health::breaker(raw.breaker.as_ref(), report),
+        host,
         resolve_every: bounds::RESOLVE_EVERY.duration(raw.resolve_every.as_ref(), report),
         forwarded: match plain(raw.forwarded.as_ref()) {
             None | Some(RawForwarded::Legacy) => Forwarded::Legacy,

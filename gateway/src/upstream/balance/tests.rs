@@ -108,7 +108,7 @@ fn the_one_of_many_that_is_left_is_found() {
 fn a_slow_answer_sends_requests_elsewhere() {
     let upstream = compile(&even(Balance::Ewma, 2));
     for _ in 0..50 {
-        let pick = pick(&upstream);
+        let mut pick = pick(&upstream);
         let slow = index_of(&upstream, &pick) == 0;
         let took = Duration::from_millis(if slow { 200 } else { 5 });
         let answered = Outcome::Answered(http::StatusCode::OK);
@@ -131,7 +131,7 @@ fn a_slow_answer_sends_requests_elsewhere() {
 fn who_fails_at_once_does_not_look_quick() {
     let upstream = compile(&even(Balance::Ewma, 2));
     for _ in 0..50 {
-        let pick = pick(&upstream);
+        let mut pick = pick(&upstream);
         let (outcome, took) = match index_of(&upstream, &pick) {
             0 => (Outcome::ConnectFailed, 0),
             _ => (Outcome::Answered(http::StatusCode::OK), 20),
@@ -347,7 +347,7 @@ proptest! {
         let busiest = busiest % weights.len();
         let upstream = compile(&table(Balance::LeastRequest, &weights));
         let held: Vec<_> = (0..20)
-            .map(|_| crate::upstream::Attempt::begin(upstream.targets[busiest].clone(), false, None, None))
+            .map(|_| crate::upstream::Attempt::begin(upstream.targets[busiest].clone(), false, None, None, None))
             .collect();
         for _ in 0..50 {
             prop_assert_ne!(index_of(&upstream, &pick(&upstream)), busiest);
