@@ -107,6 +107,11 @@ impl Ctx {
     /// Says how the current attempt went; not when the client ended it.
     pub(super) fn report(&mut self, outcome: Outcome, now: Instant) {
         if let (Some(attempt), Some(picked)) = (&mut self.progress.attempt, self.progress.picked) {
+            let over = self.seen.deadline.is_some_and(|deadline| deadline <= now);
+            if outcome == Outcome::TimedOut && over && self.seen.asked.is_some() {
+                // A time that the client chose: whoever is in a hurry must not shut a target out for everybody.
+                attempt.unwatch();
+            }
             attempt.report(outcome, now.saturating_duration_since(picked));
         }
     }

@@ -119,6 +119,11 @@ impl Attempt {
         self.new_tag.map(cookie::write)
     }
 
+    /// How it ends is no matter for ejection and breaker.
+    pub fn unwatch(&mut self) {
+        self.watched = None;
+    }
+
     /// The attempt is over: the target is free for another.
     pub fn end(&mut self) {
         if std::mem::take(&mut self.running) {
