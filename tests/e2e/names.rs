@@ -215,3 +215,22 @@ fn a_certificate_must_have_the_name_of_the_target() {
         .collect();
     assert_eq!(names, [Some("orders.test".to_owned())]);
 }
+
+#[test]
+fn a_dead_host_of_a_service_fails_nobody_however_large_its_share() {
+    let (dns, backend) = (Dns::start(), Backend::start());
+    let dead = Backend::refusing().port();
+    dns.addresses("a.test", 60, &["127.0.0.1"]);
+    let records = [
+        (10, 100, dead, "a.test"),
+        (10, 1, backend.addr().port(), "a.test"),
+    ];
+    dns.service("_http._tcp.orders.test", 60, &records);
+    let gateway = gateway(&dns, "srv:_http._tcp.orders.test", "");
+    for _ in 0..20 {
+        assert_eq!(gateway.get("/").status, 200);
+    }
+    let upstreams = gateway.admin_get("/upstreams").json();
+    let addresses = &upstreams[0]["targets"][0]["addresses"];
+    assert_eq!(addresses.as_array().map(Vec::len), Some(2), "{upstreams}");
+}

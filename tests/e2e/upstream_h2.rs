@@ -102,19 +102,16 @@ fn opens_another_connection_where_a_target_allows_few_streams() {
         let all: Vec<_> = (0..6)
             .map(|_| scope.spawn(|| gateway.get("/slow").status))
             .collect();
-        wait::until(wait::DEADLINE, "all to wait together", || {
-            gate.waiting() == 6
+        // Those that came to a new connection before its limit was known wait there for their turn.
+        wait::until(wait::DEADLINE, "more than one connection takes", || {
+            gate.waiting() > 2
         });
         gate.open();
         for one in all {
             assert_eq!(one.join().unwrap(), 200);
         }
     });
-    assert!(
-        (3..=6).contains(&backend.connections()),
-        "{}",
-        backend.connections()
-    );
+    assert!((2..=6).contains(&backend.connections()));
 }
 
 #[test]
@@ -267,4 +264,79 @@ fn passes_bodies_of_any_size() {
     backend.always(H2Script::answer(200, body.clone()).header("content-length", &length));
     assert_eq!(gateway.get("/").body.len(), body.len());
     assert_eq!(H2c::connect(gateway.addr()).get("/").body.len(), body.len());
+}
+
+#[test]
+fn a_post_that_was_begun_is_not_sent_again() {
+    let backend = H2Backend::start();
+    let gate = Gate::new();
+    backend.on("/slow", H2Script::answer(200, "done").gated(&gate));
+    let gateway = plain(&backend, "");
+    let length = [("content-length", "1")];
+    let answer = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| gateway.request("POST", "/slow", &length, b"x"));
+        backend.wait_requests(1);
+        // It says farewell to the connection, and then dies over what it had begun.
+        backend.go_away();
+        assert_eq!(gateway.get("/").status, 200);
+        backend.close_connections();
+        asked.join().unwrap()
+    });
+    assert_refused(&answer, 502, "upstream.closed");
+    let posts = backend.requests();
+    assert_eq!(posts.iter().filter(|one| one.method == "POST").count(), 1);
+}
+
+#[test]
+fn sends_again_what_a_leaving_target_did_not_take() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Config::new(format!("{HEAD}protocol = \"h2\"\n"));
+    let config = config.upstream("orders", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let first = listener.accept().unwrap().0;
+        leave_without_taking(&first);
+        let second = listener.accept().unwrap().0;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(answer_all(second));
+    });
+    let gateway = Gateway::start(config);
+    let length = [("content-length", "1")];
+    assert_eq!(gateway.request("POST", "/", &length, b"x").status, 200);
+    drop(gateway);
+    server.join().unwrap();
+}
+
+/// Answers every stream with 200 until the client goes away.
+async fn answer_all(stream: std::net::TcpStream) {
+    stream.set_nonblocking(true).unwrap();
+    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((_, mut respond))) = connection.accept().await {
+        respond
+            .send_response(http::Response::new(()), true)
+            .unwrap();
+    }
+}
+
+/// Reads the head of a stream and says that none was taken.
+fn leave_without_taking(mut stream: &std::net::TcpStream) {
+    use std::io::{Read, Write};
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).unwrap();
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        std::io::copy(&mut stream.take(u64::from(length)), &mut std::io::sink()).unwrap();
+        if head[3] == 1 {
+            break;
+        }
+    }
+    stream
+        .write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        .unwrap();
 }

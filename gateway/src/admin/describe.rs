@@ -7,6 +7,7 @@ mod effective;
 mod health;
 mod retry;
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use plugins::contract::place::Span;
@@ -251,7 +252,7 @@ fn target(state: &TargetState) -> Value {
         "weight": state.weight,
         "weight-now": state.weight_now,
         "backup": state.backup,
-        "addresses": state.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "addresses": once_each(&state.addresses),
         "healthy": state.is_healthy(),
         "in-flight": state.in_flight,
         "latency-ms": state.latency.map(|time| time.as_secs_f64() * 1_000.0),
@@ -260,6 +261,17 @@ fn target(state: &TargetState) -> Value {
         all.extend(health::standing(state));
     }
     described
+}
+
+/// A service names an address as often as its share says.
+fn once_each(addresses: &[SocketAddr]) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for address in addresses.iter().map(ToString::to_string) {
+        if !seen.contains(&address) {
+            seen.push(address);
+        }
+    }
+    seen
 }
 
 #[cfg(test)]

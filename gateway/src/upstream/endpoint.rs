@@ -16,7 +16,9 @@ pub(super) struct Endpoint {
     pub(super) tag: Option<u64>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) peers: Vec<HttpPeer>,
-    pub(super) turn: AtomicUsize,
+    turn: AtomicUsize,
+    /// The bit of each peer's address in `refused`; a service may name one address in several turns.
+    bits: Vec<u64>,
     /// Which of the first 64 addresses refused a connection lately, where there are several.
     refused: Arc<AtomicU64>,
 }
@@ -45,6 +47,7 @@ impl Endpoint {
             target,
             weight,
             tag,
+            bits: bits(&addresses),
             addresses,
             peers,
             turn: AtomicUsize::new(0),
@@ -65,6 +68,7 @@ impl Endpoint {
         let refused = self.refused.load(Ordering::Relaxed);
         let count = self.peers.len();
         let at = |step: usize| turn.wrapping_add(step).checked_rem(count);
+        let bit = |index: usize| self.bits.get(index).copied().unwrap_or_default();
         let avoided = self.target.standing.avoided();
         let sound = |index: &usize| {
             let address = self.addresses.get(*index);
@@ -78,7 +82,7 @@ impl Endpoint {
         let chosen = Chosen {
             refused: self.refused.clone(),
             bit: bit(index),
-            all: (0..count).fold(0, |all, index| all | bit(index)),
+            all: self.bits.iter().fold(0, |all, bit| all | bit),
         };
         Some((self.peers.get(index)?, Some(chosen)))
     }
@@ -114,8 +118,29 @@ impl Chosen {
     /// Nobody could connect there: others are tried first. Whether there are others.
     pub(super) fn refused(&self) -> bool {
         let before = self.refused.fetch_or(self.bit, Ordering::Relaxed);
-        (before | self.bit) != self.all
+        let others = (before | self.bit) != self.all;
+        if !others {
+            // The next request tries each anew: one may be back.
+            self.refused.store(0, Ordering::Relaxed);
+        }
+        others
     }
+}
+
+/// A bit for each different address.
+fn bits(addresses: &[SocketAddr]) -> Vec<u64> {
+    let mut seen: Vec<SocketAddr> = Vec::new();
+    let mut number = |address: &SocketAddr| {
+        let known = seen.iter().position(|seen| seen == address);
+        known.unwrap_or_else(|| {
+            seen.push(*address);
+            seen.len() - 1
+        })
+    };
+    addresses
+        .iter()
+        .map(|address| bit(number(address)))
+        .collect()
 }
 
 fn bit(index: usize) -> u64 {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use http::header;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, Result, Session};
-use pingora::{ErrorSource, ErrorType, RetryType};
+use pingora::{ErrorSource, ErrorType};
 
 use super::fallback::{self, Fell};
 use crate::proxy::ctx::Ctx;
@@ -152,11 +152,16 @@ fn free(session: &Session, ctx: &mut Ctx, error: &mut Error, reused: bool) -> bo
     safe && error.retry() && !session.as_ref().retry_buffer_truncated() && take_free(ctx)
 }
 
-/// Whether the target has said that it did nothing with the request: `REFUSED_STREAM`, GOAWAY, `HTTP_1_1_REQUIRED`.
-/// Pingora has decided in these cases, and in no other of these kinds.
+/// Whether the target has said that it did nothing with the request (RFC 9113 section 8.7): `REFUSED_STREAM`, or a farewell
+/// that names an earlier stream as its last. A stream that was taken gets another error when its connection ends.
 fn unprocessed(error: &Error) -> bool {
-    matches!(error.retry, RetryType::Decided(true))
-        && matches!(error.etype(), ErrorType::H2Error | ErrorType::H2Downgrade)
+    let cause = error.cause.as_deref();
+    let Some(cause) = cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) else {
+        return false;
+    };
+    let says = |reason| cause.is_remote() && cause.reason() == Some(reason);
+    (cause.is_reset() && says(h2::Reason::REFUSED_STREAM))
+        || (cause.is_go_away() && says(h2::Reason::NO_ERROR))
 }
 
 fn take_free(ctx: &mut Ctx) -> bool {
