@@ -18,7 +18,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pingora::apps::HttpServerApp;
 
-pub use self::facts::{ConnFacts, Endpoint, ListenerFacts, facts, head_began, set_deadline};
+pub use self::facts::{
+    ConnFacts, Endpoint, ListenerFacts, facts, forgive_pauses, head_began, set_deadline,
+};
 pub use self::handover::{Caller, Door, HandoverError, Takeover, Wish, upgrade};
 pub use self::inherited::{Inherited, Lent};
 pub use self::listeners::{BindError, Listeners, Prepared};

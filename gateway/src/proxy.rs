@@ -4,9 +4,12 @@ mod affinity;
 pub mod client_addr;
 mod cookie;
 mod ctx;
+mod dialect;
 pub mod failure;
 mod finish;
 mod forward;
+mod grpc;
+mod grpc_web;
 mod handshakes;
 pub mod headers;
 mod http2_head;
@@ -17,6 +20,7 @@ mod request;
 pub mod request_id;
 mod response;
 mod silence;
+mod trailers;
 mod turned_away;
 
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
@@ -150,6 +155,15 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         response::body(session, body, end, ctx).map(|()| None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Bytes>> {
+        Ok(response::trailers(trailers, ctx))
     }
 
     fn error_while_proxy(

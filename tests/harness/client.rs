@@ -1,12 +1,14 @@
 //! Clients: HTTP/1.1 with keep-alive, HTTP/2, both with TLS or without, and bare bytes for what no client should send.
 
 mod from;
+mod h2_stream;
 mod h2c;
 mod http1;
 mod raw;
 mod tls;
 
 pub use from::{connect_from, try_connect_from};
+pub use h2_stream::H2Stream;
 pub use h2c::{H2Request, H2c};
 pub use http1::Client;
 pub use raw::{RawResult, raw, raw_until, reading};

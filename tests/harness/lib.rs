@@ -32,8 +32,8 @@ pub use backend::{
     Serving, TlsFront,
 };
 pub use client::{
-    Client, H2Request, H2c, RawResult, Response, Shaken, Tls, connect_from, raw, raw_until,
-    try_connect_from,
+    Client, H2Request, H2Stream, H2c, RawResult, Response, Shaken, Tls, connect_from, raw,
+    raw_until, try_connect_from,
 };
 pub use config::Config;
 pub use dns::Dns;

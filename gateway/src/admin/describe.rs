@@ -92,6 +92,8 @@ pub fn route(route: &RouteConfig, loaded: &Loaded) -> Value {
         "deadline-from": route.deadline_from.as_ref().map(|name| format!("header.{name}")),
         "fallback": route.fallback.as_ref().map(|found| fallback(found, config)),
         "retry": route.retry.as_ref().map(retry::value),
+        "stream-idle-timeout": duration(route.stream.idle),
+        "stream-max": duration(route.stream.max),
         "path": path(&route.path),
         "host": route.host.as_ref().map(ToString::to_string),
         "trailing-slash": match route.trailing_slash {

@@ -109,6 +109,8 @@ pub struct RouteConfig {
     pub fallback: Option<FallbackConfig>,
     /// How failed attempts are repeated; `None`: not at all.
     pub retry: Option<RetryConfig>,
+    /// What holds for a stream once its head is there.
+    pub stream: StreamLimits,
     /// What happens to a request that differs only in the trailing slash.
     pub trailing_slash: TrailingSlash,
     /// How the path is changed for the upstream.
@@ -117,6 +119,15 @@ pub struct RouteConfig {
     pub host: Option<Template>,
     /// Where each of its values comes from: key, place, and whether from the route itself, `like`, `[defaults]` …
     pub provenance: Vec<Provenance>,
+}
+
+/// Limits of an answer that has no natural end: a tunnel, server-sent events, a gRPC stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// The longest silence in both directions.
+    pub idle: Duration,
+    /// From the head of the answer to its last byte.
+    pub max: Duration,
 }
 
 /// Where one value of a route comes from.

@@ -99,6 +99,10 @@ pub(super) struct RawDefaults {
     pub(super) timeout: Option<At<Time>>,
     /// How failed attempts are repeated. Default: not at all.
     pub(super) retry: Option<At<RawRetryOrNone>>,
+    /// How long a stream may be silent. Default: `"5min"`.
+    pub(super) stream_idle_timeout: Option<At<Time>>,
+    /// How long a stream may last. Default: `"24h"`.
+    pub(super) stream_max: Option<At<Time>>,
 }
 
 /// Health, metrics, configuration and reload.

@@ -20,7 +20,7 @@ use self::deadline::Deadline;
 pub(crate) use self::socket::{Io, Plain};
 
 mod closing;
-mod deadline;
+pub(super) mod deadline;
 mod io_impl;
 mod reading;
 mod socket;

@@ -11,6 +11,7 @@ use pingora::protocols::http::ServerSession;
 
 use super::conn::Conn;
 use super::gate::Gate;
+use super::http2::stream;
 use super::tls::TlsFacts;
 
 /// Which listener a connection came by.
@@ -73,11 +74,21 @@ pub fn head_began(session: &ServerSession) -> Option<Instant> {
     conn(session).map(Conn::head_began)
 }
 
-/// Sets when the current request must be over: a wait beyond it fails like a read from the client. HTTP/1 only; streams of
-/// HTTP/2 share their connection and have the timeouts of their upstream.
-pub fn set_deadline(session: &ServerSession, deadline: Option<Instant>) {
+/// Sets when the current request must be over: a wait beyond it fails like a read from the client. Whether anybody watches:
+/// sessions that our listeners did not make have no deadline.
+pub fn set_deadline(session: &mut ServerSession, deadline: Option<Instant>) -> bool {
     if let Some(conn) = conn(session) {
         conn.set_deadline(deadline);
+        return true;
+    }
+    stream::set_deadline(session, deadline)
+}
+
+/// From here on the client may pause as long as the deadline allows: what it sends is no body that should keep coming.
+pub fn forgive_pauses(session: &mut ServerSession) {
+    // Of a stream of HTTP/2 this would be the deadline, and there are no other pauses to forgive.
+    if session.as_http1().is_some() {
+        session.set_read_timeout(None);
     }
 }
 

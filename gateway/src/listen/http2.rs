@@ -1,6 +1,7 @@
 //! HTTP/2 by prior knowledge or ALPN: recognised by us, spoken by Pingora, whose budget for malformed streams is private.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
@@ -13,10 +14,13 @@ use super::accept::Post;
 use super::conn::Conn;
 use super::settings::H2Settings;
 
+pub(super) mod stream;
+
 /// The shared app with the limits of one listener.
 struct Limited<A> {
     app: Arc<A>,
     h2: H2Settings,
+    write_timeout: Duration,
     options: HttpServerOptions,
 }
 
@@ -36,6 +40,7 @@ fn limit<R: Reception>(conn: &mut Conn, post: &Post<R>) -> Arc<Limited<R::App>> 
     Arc::new(Limited {
         app,
         h2: live.settings.h2.clone(),
+        write_timeout: live.settings.write_timeout,
         options,
     })
 }
@@ -47,6 +52,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Limited<A> {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        let session = stream::with_deadline(session, self.write_timeout);
         self.app.process_new_http(session, shutdown).await
     }
 

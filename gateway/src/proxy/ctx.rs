@@ -10,7 +10,9 @@ use plugins::chain::Memory;
 use plugins::contract::flow::Reply;
 use plugins::contract::view::{ClientCertificate, RequestBody};
 
+use super::dialect::Dialect;
 use super::forward::again::Again;
+use super::grpc_web::Bridge;
 use crate::decide::Identified;
 use crate::routing::Captures;
 use crate::runtime::action::{Action, Arm};
@@ -51,11 +53,15 @@ pub(super) struct Seen {
     pub(super) path: Option<Box<str>>,
     pub(super) captures: Captures,
     pub(super) body: RequestBody,
+    /// What the client speaks.
+    pub(super) dialect: Dialect,
     pub(super) deadline: Option<Instant>,
     /// How long the client wants to wait.
     pub(super) asked: Option<Duration>,
-    /// How long its upstream may be silent, where the client's connection watches.
+    /// How long its upstream may be silent, where the client's side watches.
     pub(super) silence: Option<Duration>,
+    /// Whether its answer is a stream: a tunnel, server-sent events, gRPC.
+    pub(super) streams: bool,
 }
 
 /// How far a request got.
@@ -63,6 +69,8 @@ pub(super) struct Seen {
 pub(super) struct Progress {
     /// The answer that was decided before it could be sent.
     pub(super) reply: Option<Box<Reply>>,
+    /// What the current attempt has to translate.
+    pub(super) bridge: Option<Box<Bridge>>,
     pub(super) arm: Option<usize>,
     /// The current attempt, or the last one. It counts at its target until it is over.
     pub(super) attempt: Option<Attempt>,
@@ -150,9 +158,11 @@ impl Seen {
             path: None,
             captures: Captures::default(),
             body: RequestBody::None,
+            dialect: Dialect::Plain,
             deadline: None,
             asked: None,
             silence: None,
+            streams: false,
         }
     }
 

@@ -91,6 +91,12 @@ static BAD_RESPONSE: Refusal = failure(
     "upstream.bad-response",
     "The upstream's answer is malformed.",
 );
+static STREAM_IDLE: Refusal = failure(504, "stream.idle", "The stream was silent for too long.");
+static STREAM_MAX: Refusal = failure(
+    504,
+    "stream.too-long",
+    "The stream lasted longer than its route allows.",
+);
 static CLIENT_SLOW: Refusal = failure(408, "client.timeout", "The request did not arrive in time.");
 static CLIENT_BAD: Refusal = failure(400, "client.bad-request", "The request is malformed.");
 static INTERNAL: Refusal = failure(500, "gateway.internal", "The gateway failed.");
@@ -112,6 +118,8 @@ pub fn all() -> impl Iterator<Item = &'static Refusal> {
         &UPSTREAM_TIMEOUT,
         &BROKEN,
         &BAD_RESPONSE,
+        &STREAM_IDLE,
+        &STREAM_MAX,
         &CLIENT_SLOW,
         &CLIENT_BAD,
         &INTERNAL,
@@ -167,6 +175,18 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
     }
 }
 
+/// The same of a stream, where other limits hold once its head is there.
+fn judge_stream(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
+    let refusal = judge(error, past_deadline)?;
+    if std::ptr::eq(refusal, &raw const TIMEOUT) {
+        Some(&STREAM_MAX)
+    } else if std::ptr::eq(refusal, &raw const UPSTREAM_TIMEOUT) {
+        Some(&STREAM_IDLE)
+    } else {
+        Some(refusal)
+    }
+}
+
 /// Whether our own connection ended a wait: for the request as a whole, or for an upstream that was silent.
 pub(super) fn is_over_time(error: &Error) -> bool {
     io_kind(error) == Some(std::io::ErrorKind::TimedOut)
@@ -206,7 +226,6 @@ fn is_malformed(kind: &ErrorType, error: &Error) -> bool {
         kind,
         Kind::InvalidHTTPHeader
             | Kind::H1Error
-            | Kind::H2Error
             | Kind::InvalidH2
             | Kind::Custom("InvalidChunk" | "InvalidTrailerEnd")
     ) || (*kind == Kind::ReadError && io_kind(error) == Some(std::io::ErrorKind::InvalidData))
@@ -215,10 +234,15 @@ fn is_malformed(kind: &ErrorType, error: &Error) -> bool {
 /// Answers a failed request, unless its answer has begun or its client is gone.
 pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
     let past_deadline = super::request::remaining(ctx.seen.deadline, Instant::now()).is_none();
-    let refusal = judge(error, past_deadline);
-    let begun = session
-        .response_written()
-        .is_some_and(|head| !head.status.is_informational());
+    let refusal = if ctx.seen.streams {
+        judge_stream(error, past_deadline)
+    } else {
+        judge(error, past_deadline)
+    };
+    let begun = session.response_written().is_some_and(|head| {
+        let switching = head.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        !head.status.is_informational() || switching
+    });
     let reply = ctx.progress.reply.take().or_else(|| {
         let refusal = refusal?;
         let instead = Some(refusal).filter(|refusal| !begun && is_upstreams(refusal));
@@ -228,7 +252,11 @@ pub(super) async fn answer(session: &mut Session, error: &Error, ctx: &mut Ctx) 
     });
     log(error, refusal, ctx);
     if begun {
-        ctx.progress.code = Some(refusal.map_or(CLIENT_GONE, |refusal| refusal.code));
+        let said = reply.and_then(|reply| reply.refusal).or(refusal);
+        ctx.progress.code = Some(said.map_or(CLIENT_GONE, |refusal| refusal.code));
+        if let Some(refusal) = said {
+            reply::break_off(session, ctx, refusal).await;
+        }
         return nothing_more(0);
     }
     let Some(reply) = reply else {
@@ -295,7 +323,9 @@ fn log(error: &Error, refusal: Option<&'static Refusal>, ctx: &Ctx) {
         ctx.seen.id.to_str().unwrap_or_default(),
         refusal.map_or(CLIENT_GONE, |refusal| refusal.code),
     );
-    let clients = *error.esource() == ErrorSource::Downstream && !is_over_time(error);
+    // A stream that was silent or old enough is nobody's failure.
+    let clients =
+        *error.esource() == ErrorSource::Downstream && (ctx.seen.streams || !is_over_time(error));
     if *error.etype() == REFUSED || clients || refusal.is_none() || is_unasked(refusal) {
         tracing::debug!(%error, route, target, id, code, "A request failed");
     } else if std::ptr::eq(refusal.unwrap_or(&INTERNAL), &raw const INTERNAL) {

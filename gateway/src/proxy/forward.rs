@@ -7,21 +7,21 @@ use bytes::Bytes;
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::prelude::{Error, HttpPeer, Result, Session};
-use plugins::contract::flow::Flow;
+use plugins::contract::flow::{Flow, Reply};
 use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::RequestBody;
 use std::time::{Duration, Instant};
 
 use super::ctx::Ctx;
 use super::request::{Count, remaining};
-use super::{affinity, cookie, failure, headers, lower, silence};
+use super::{affinity, cookie, failure, grpc, headers, lower, silence};
 use crate::config::model::Protocol;
 use crate::decide;
 use crate::runtime::route::Route;
 use crate::upstream::{Pick, Unavailable, Wish};
 
 /// Chooses the target of the next attempt.
-pub(super) async fn pick(session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+pub(super) async fn pick(session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
     if let Some(pause) = again::pause(ctx) {
         // In a box of its own: most requests never pause, and would carry the timer along.
         Box::pin(tokio::time::sleep(pause)).await;
@@ -136,6 +136,7 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
     if let Some(again) = &progress.again {
         again.mark(head)?;
     }
+    progress.bridge = grpc::prepare(head, original, seen.dialect)?;
     if seen.asked.is_some() || route.deadline_from.is_some() {
         let left = remaining(seen.deadline, Instant::now()).unwrap_or_default();
         lower::change(head, |parts| {
@@ -158,7 +159,7 @@ fn arm_config(route: &Route, arm: Option<usize>) -> Option<&crate::config::model
 
 /// Shows a piece of the request's body to the policies.
 pub(super) fn body(
-    session: &Session,
+    session: &mut Session,
     bytes: &mut Option<Bytes>,
     end: bool,
     ctx: &mut Ctx,
@@ -175,7 +176,7 @@ pub(super) fn body(
     if seen.body != RequestBody::None || bytes.is_some() {
         let now = Instant::now();
         if remaining(seen.deadline, now).is_none() {
-            return Err(failed(failure::DEADLINE));
+            return Err(Error::new_down(failure::DEADLINE));
         }
         // A tunnel's client sends for as long as it likes; the upstream's silence counts from its last word.
         if end || progress.status.is_some() {
@@ -183,6 +184,13 @@ pub(super) fn body(
         } else {
             silence::ends(session, seen);
         }
+    }
+    if let Some(bridge) = &mut progress.bridge
+        && let Err(refusal) = bridge.request(bytes, end)
+    {
+        progress.reply = Some(Box::new(Reply::refusal(refusal)));
+        // Blamed on the client: Pingora takes any other error here for an upstream of HTTP/2's, and waits for its answer.
+        return Err(Error::new_down(failure::REFUSED));
     }
     let mut chunk = BodyChunk { bytes, end };
     let mut count = Count {
@@ -193,7 +201,7 @@ pub(super) fn body(
         Flow::Continue => Ok(()),
         Flow::Reply(reply) => {
             progress.reply = Some(reply);
-            Err(failed(failure::REFUSED))
+            Err(Error::new_down(failure::REFUSED))
         }
     }
 }

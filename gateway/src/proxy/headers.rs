@@ -258,21 +258,23 @@ fn host(parts: &mut Parts, hop: &Hop<'_>, route: &Route, policy: &HostPolicy) ->
             template.render(hop.view, Place::Host, &mut host)?;
             HeaderValue::try_from(host).map_err(|_| ValueError::NotText)?
         }
-        (None, HostPolicy::Client) if has_host(parts) => return Ok(()),
-        // HTTP/1.0 knows no `Host`, and HTTP/1.1 upstreams refuse a request without one.
+        (None, HostPolicy::Client) if parts.headers.contains_key(header::HOST) => return Ok(()),
         (None, HostPolicy::Client | HostPolicy::Target) => {
+            // Pingora makes authority and scheme of HTTP/2 from this field, and knows the target's scheme. HTTP/1.0 has
+            // neither field nor authority, and HTTP/1.1 upstreams refuse a request without one.
+            let sent = parts
+                .uri
+                .authority()
+                .filter(|_| *policy == HostPolicy::Client);
             // A service has no host; its name says at least who was meant.
             let target = hop.target.strip_prefix("srv:").unwrap_or(hop.target);
-            HeaderValue::from_str(target).map_err(|_| ValueError::NotText)?
+            HeaderValue::from_str(sent.map_or(target, |sent| sent.as_str()))
+                .map_err(|_| ValueError::NotText)?
         }
         (None, HostPolicy::Literal(host)) => host.clone(),
     };
     parts.headers.insert(header::HOST, value);
     Ok(())
-}
-
-fn has_host(parts: &Parts) -> bool {
-    parts.headers.contains_key(header::HOST) || parts.uri.authority().is_some()
 }
 
 #[cfg(test)]

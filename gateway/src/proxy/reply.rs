@@ -7,11 +7,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Result, Session};
+use pingora::protocols::http::HttpTask;
 use plugins::contract::flow::{Refusal, Reply, ReplyBody};
 use plugins::contract::view::RequestBody;
 
 use super::ctx::Ctx;
-use super::response;
+use super::dialect::Dialect;
+use super::{grpc, response};
 
 /// A request body of at most this many bytes is read to its end, so that the connection can go on.
 const DRAIN_MAX: u64 = 64 << 10;
@@ -19,6 +21,11 @@ const DRAIN_MAX: u64 = 64 << 10;
 /// Sends an answer; the response hooks of the route's policies run on it.
 pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) -> Result<()> {
     ctx.progress.code = reply.refusal.map(|refusal| refusal.code);
+    if ctx.seen.dialect != Dialect::Plain
+        && let Some(head) = grpc::trailers_only(reply, session.req_header())?
+    {
+        return send_head(session, ctx, head).await;
+    }
     let (mut head, body) = compose(reply, ctx.seen.id.to_str().unwrap_or_default())?;
     response::finish_head(session, &mut head, ctx, true);
     keep_usable(session, ctx.seen.body);
@@ -31,6 +38,35 @@ pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) ->
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// Sends an answer that is nothing but a head. (Pingora's own way would end it with a frame of its own.)
+async fn send_head(session: &mut Session, ctx: &mut Ctx, mut head: ResponseHeader) -> Result<()> {
+    response::finish_head(session, &mut head, ctx, true);
+    keep_usable(session, ctx.seen.body);
+    let whole = HttpTask::Header(Box::new(head), true);
+    session.write_response_tasks(vec![whole]).await.map(drop)
+}
+
+/// Tells the client of a call why its answer, which had begun, will not go on; other clients see it cut.
+pub(super) async fn break_off(session: &mut Session, ctx: &Ctx, refusal: &'static Refusal) {
+    let told = match ctx.seen.dialect {
+        Dialect::Grpc => {
+            session
+                .write_response_trailers(grpc::trailers(refusal))
+                .await
+        }
+        Dialect::GrpcWeb(_) | Dialect::Plain => {
+            let bridge = ctx.progress.bridge.as_ref();
+            match bridge.and_then(|bridge| bridge.broken(refusal)) {
+                Some(frame) => session.write_response_body(Some(frame), true).await,
+                None => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = told {
+        tracing::debug!(%error, "A client did not hear why its call broke");
+    }
 }
 
 /// Head and content of an answer, before the response hooks.

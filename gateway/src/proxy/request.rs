@@ -9,7 +9,7 @@ use plugins::chain::{Observer, Step};
 use plugins::contract::flow::{Flow, Refusal, Reply};
 
 use super::ctx::{Ctx, Progress, Seen};
-use super::{client_addr, failure, http2_head, lower, reception, request_id};
+use super::{client_addr, dialect, failure, http2_head, lower, reception, request_id};
 use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed};
 use crate::listen::tls::TlsFacts;
 use crate::listen::{self, Endpoint};
@@ -22,6 +22,9 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     let started = listen::head_began(session).unwrap_or_else(Instant::now);
     ctx.seen.started = Some(started);
     lower::request(session.req_header_mut());
+    // HTTP/2 may end a request with its head.
+    let may_go_on =
+        session.req_header().version == http::Version::HTTP_2 && !session.is_body_empty();
     let Ctx {
         snapshot,
         seen,
@@ -46,6 +49,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     seen.host = decide::host::of(&head.uri, &head.headers)
         .into_owned()
         .into_boxed_str();
+    seen.dialect = dialect::of(head);
     identify_client(seen, listener, head);
     if let Some(refusal) = seen
         .listener
@@ -56,10 +60,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     if listener.secure && tls.is_none_or(|tls| is_misdirected(tls, listener, &seen.host)) {
         return answer(progress, &MISDIRECTED);
     }
-    seen.body = decide::body_of(
-        &head.headers,
-        head.version == http::Version::HTTP_2 && !ended(session),
-    );
+    seen.body = decide::body_of(&head.headers, may_go_on);
     let incoming = Incoming {
         method: &head.method,
         host: &seen.host,
@@ -126,13 +127,6 @@ fn refused_http2(
     http2_head::check(head, listener)
         .err()
         .map(reception::refusal_of)
-}
-
-/// HTTP/2 may end a request with its head.
-fn ended(session: &Session) -> bool {
-    session
-        .as_http2()
-        .is_some_and(pingora::protocols::http::v2::server::HttpSession::is_body_empty)
 }
 
 fn identify_client(seen: &mut Seen, listener: &Listener, head: &RequestHeader) {

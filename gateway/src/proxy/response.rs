@@ -11,8 +11,9 @@ use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::ResponseView;
 
 use super::ctx::{Ctx, Seen};
+use super::dialect::Dialect;
 use super::request::remaining;
-use super::{affinity, failure, forward, lower, silence};
+use super::{affinity, failure, forward, lower, silence, trailers};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
 use crate::runtime::Snapshot;
@@ -36,33 +37,38 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     }
     let now = Instant::now();
     ctx.report(Outcome::Answered(head.status), now);
-    if is_stream(head) {
-        // The timeout of a stream ends with its head; what the client asked for does not.
-        let seen = &mut ctx.seen;
-        seen.deadline = seen
-            .asked
-            .and_then(|asked| seen.started?.checked_add(asked));
-        listen::set_deadline(session, seen.deadline);
-    }
     forward::answer_begins(ctx);
-    silence::begins(session, &ctx.seen, now);
+    match ctx.route().map(|route| route.stream) {
+        // The timeout of a stream ends with its head.
+        Some(limits) if is_stream(head) || ctx.seen.dialect != Dialect::Plain => {
+            silence::streams(session, &mut ctx.seen, limits, now);
+        }
+        _ => silence::begins(session, &ctx.seen, now),
+    }
     if old_client {
         unchunk(session, head);
     }
     affinity::set_cookie(head, ctx)?;
+    if let Some(bridge) = &mut ctx.progress.bridge {
+        bridge.head(head)?;
+    }
     finish_head(session, head, ctx, false);
     Ok(())
 }
 
 /// Answers that have no natural end: tunnels and server-sent events.
 fn is_stream(head: &ResponseHeader) -> bool {
-    let kind = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .map(http::HeaderValue::as_bytes)
-        .unwrap_or_default();
-    head.status == StatusCode::SWITCHING_PROTOCOLS || kind.starts_with(b"text/event-stream")
+    let kind = head.headers.get(header::CONTENT_TYPE);
+    head.status == StatusCode::SWITCHING_PROTOCOLS || kind.is_some_and(is_event_stream)
 }
+
+fn is_event_stream(kind: &HeaderValue) -> bool {
+    let kind = kind.as_bytes();
+    let (media, rest) = kind.split_at(EVENT_STREAM.len().min(kind.len()));
+    media.eq_ignore_ascii_case(EVENT_STREAM) && matches!(rest.first(), None | Some(b';' | b' '))
+}
+
+const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// What every answer gets, whoever made it: the policies' changes, the request id, the end of a draining connection.
 pub(super) fn finish_head(
@@ -175,7 +181,7 @@ fn is_framing(name: &HeaderName) -> bool {
 
 /// Shows a piece of the body to the policies, and cuts an answer that outlasts its request's deadline.
 pub(super) fn body(
-    session: &Session,
+    session: &mut Session,
     bytes: &mut Option<Bytes>,
     end: bool,
     ctx: &mut Ctx,
@@ -193,12 +199,21 @@ pub(super) fn body(
         snapshot,
         seen,
         memory,
-        ..
+        progress,
     } = ctx;
     if let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) {
         route
             .chain
             .on_response_body(&mut BodyChunk { bytes, end }, memory);
     }
+    if let Some(bridge) = &mut progress.bridge {
+        bridge.body(bytes);
+    }
     Ok(())
+}
+
+/// Cleans trailers; what is to be written as body in their place.
+pub(super) fn trailers(fields: &mut HeaderMap, ctx: &Ctx) -> Option<Bytes> {
+    trailers::clean(fields);
+    ctx.progress.bridge.as_ref()?.trailers(fields)
 }

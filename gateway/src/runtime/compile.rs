@@ -245,6 +245,7 @@ fn route(
         timeout: config.timeout,
         deadline_from: config.deadline_from.clone(),
         retry: config.retry.as_ref().map(Retry::compile),
+        stream: config.stream,
         trailing_slash: config.trailing_slash,
         path: config.path.clone(),
         host: config.host.clone(),

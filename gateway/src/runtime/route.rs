@@ -8,7 +8,7 @@ use plugins::chain::Chain;
 use plugins::contract::template::Template;
 
 use super::action::Action;
-use crate::config::model::{PathChange, TrailingSlash};
+use crate::config::model::{PathChange, StreamLimits, TrailingSlash};
 use crate::observe::metrics::RouteMetrics;
 use crate::upstream::retry::Retry;
 
@@ -26,6 +26,8 @@ pub struct Route {
     pub deadline_from: Option<HeaderName>,
     /// How failed attempts are repeated.
     pub retry: Option<Retry>,
+    /// What holds for a stream once its head is there.
+    pub stream: StreamLimits,
     /// What happens to a request that differs only in the trailing slash.
     pub trailing_slash: TrailingSlash,
     /// How the path is changed for the upstream.

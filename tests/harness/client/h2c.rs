@@ -64,6 +64,22 @@ impl H2Request {
         self.body = body.into();
         self
     }
+
+    pub(super) fn head(&self, scheme: &str, authority: &str) -> http::Request<()> {
+        let authority = self.authority.as_deref().unwrap_or(authority);
+        let mut head = http::Request::builder()
+            .method(self.method.as_str())
+            .uri(format!("{scheme}://{authority}{}", self.path));
+        for (name, value) in &self.headers {
+            head = head.header(name, value);
+        }
+        head.body(())
+            .expect("a request that the http crate accepts")
+    }
+
+    pub(super) fn content(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl H2c {
@@ -163,7 +179,7 @@ impl H2c {
     }
 }
 
-async fn within<T>(deadline: Duration, work: impl Future<Output = T>) -> T {
+pub(super) async fn within<T>(deadline: Duration, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(deadline, work)
         .await
         .expect("an answer within the deadline")
@@ -175,16 +191,7 @@ async fn exchange(
     (scheme, authority): (&str, String),
 ) -> Result<Response, h2::Error> {
     let mut send = send.ready().await?;
-    let authority = request.authority.unwrap_or(authority);
-    let mut head = http::Request::builder()
-        .method(request.method.as_str())
-        .uri(format!("{scheme}://{authority}{}", request.path));
-    for (name, value) in &request.headers {
-        head = head.header(name, value);
-    }
-    let head = head
-        .body(())
-        .expect("a request that the http crate accepts");
+    let head = request.head(scheme, &authority);
     let (answer, mut body) = send.send_request(head, request.body.is_empty())?;
     if !request.body.is_empty() {
         // An early answer may reset the sending side; the answer itself tells the test what happened.
@@ -212,7 +219,7 @@ async fn collect(answer: http::Response<h2::RecvStream>) -> Result<Response, h2:
     })
 }
 
-fn fields(map: &http::HeaderMap) -> Headers {
+pub(super) fn fields(map: &http::HeaderMap) -> Headers {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Headers(
         map.iter()

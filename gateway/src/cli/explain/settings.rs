@@ -30,11 +30,34 @@ pub(super) fn of(route: &RouteConfig, config: &Config, sources: &SourceMap) -> V
         .fallback
         .as_ref()
         .map(|fallback| ("fallback", describe::fallback_line(fallback, config)));
-    let all = [Some(timeout), deadline, retry, fallback, path, host, slash]
-        .into_iter()
-        .flatten();
+    let [idle, max] = stream(route);
+    let all = [
+        Some(timeout),
+        idle,
+        max,
+        deadline,
+        retry,
+        fallback,
+        path,
+        host,
+        slash,
+    ]
+    .into_iter()
+    .flatten();
     all.map(|(key, value)| setting(key, value, route, sources))
         .collect()
+}
+
+/// The limits of streams, where somebody has written them.
+fn stream(route: &RouteConfig) -> [Option<(&'static str, String)>; 2] {
+    let limits = [
+        ("stream-idle-timeout", route.stream.idle),
+        ("stream-max", route.stream.max),
+    ];
+    limits.map(|(key, time)| {
+        let written = route.provenance.iter().any(|origin| origin.key == key);
+        written.then(|| (key, describe::duration(time)))
+    })
 }
 
 fn setting(key: &'static str, value: String, route: &RouteConfig, sources: &SourceMap) -> Setting {

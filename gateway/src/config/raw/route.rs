@@ -53,6 +53,10 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) fallback: Option<At<Either<String, RawRespond>>>,
     /// How failed attempts are repeated; `"none"` drops the default. Default: not at all.
     pub(in crate::config) retry: Option<At<RawRetryOrNone>>,
+    /// How long a stream (Upgrade, server-sent events, gRPC) may be silent in both directions. Default: `"5min"`.
+    pub(in crate::config) stream_idle_timeout: Option<At<Time>>,
+    /// How long a stream may last; its `timeout` ends with the head. Default: `"24h"`.
+    pub(in crate::config) stream_max: Option<At<Time>>,
     /// A request that differs only in the trailing slash. Default: `"exact"`.
     pub(in crate::config) trailing_slash: Option<At<RawTrailingSlash>>,
 }

@@ -98,12 +98,14 @@ fn over(own: RawRoute, base: RawRoute) -> RawRoute {
             .or(base.deadline_from.filter(|_| forwards)),
         fallback: own.fallback.or(base.fallback.filter(|_| forwards)),
         retry: own.retry.or(base.retry.filter(|_| forwards)),
+        stream_idle_timeout: own.stream_idle_timeout.or(base.stream_idle_timeout),
+        stream_max: own.stream_max.or(base.stream_max),
         trailing_slash: own.trailing_slash.or(base.trailing_slash),
     }
 }
 
 /// Every key with its place.
-pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 14] {
+pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 16] {
     fn place<T>(leaf: Option<&At<T>>) -> Option<Span> {
         leaf.map(At::span)
     }
@@ -121,6 +123,11 @@ pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 14] {
         ("deadline-from", place(route.deadline_from.as_ref())),
         ("fallback", place(route.fallback.as_ref())),
         ("retry", place(route.retry.as_ref())),
+        (
+            "stream-idle-timeout",
+            place(route.stream_idle_timeout.as_ref()),
+        ),
+        ("stream-max", place(route.stream_max.as_ref())),
         ("trailing-slash", place(route.trailing_slash.as_ref())),
     ]
 }

@@ -15,7 +15,7 @@ use super::like::{Routes, lineage, merged, provenance};
 use super::matcher::matcher;
 use super::{Context, Names, action, bounds, conflict, path_change, plain, retry};
 use crate::config::model::{
-    Action, FallbackConfig, PathChange, RetryConfig, RouteConfig, TrailingSlash,
+    Action, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits, TrailingSlash,
 };
 use crate::config::raw::{Either, RawDefaults, RawNames, RawRoute, RawTrailingSlash, WithPolicies};
 use crate::routing::pattern::Matcher;
@@ -47,6 +47,7 @@ struct Rest {
     deadline_from: Option<HeaderName>,
     fallback: Option<FallbackConfig>,
     retry: Option<RetryConfig>,
+    stream: StreamLimits,
     trailing_slash: TrailingSlash,
     path: PathChange,
     host: Option<plugins::contract::template::Template>,
@@ -59,8 +60,8 @@ struct Shared<'a> {
     always: PolicyLayer,
     defaults: PolicyLayer,
     own: BTreeMap<String, PolicyLayer>,
-    timeout: Option<At<Time>>,
     retry: Option<(Span, Option<RetryConfig>)>,
+    timing: RawDefaults,
 }
 
 /// All routes in the order of their names; `None` if any is wrong.
@@ -84,12 +85,19 @@ pub(super) fn all(
         always: always.validate(Layer::Always, &policies_by_name, context.report),
         defaults: policies.validate(Layer::Defaults, &policies_by_name, context.report),
         own: layers(&routes, &policies_by_name, context),
-        timeout: own_defaults.timeout,
         retry: own_defaults
             .retry
-            .map(|raw| (raw.span(), retry::retry(&raw, context))),
+            .as_ref()
+            .map(|raw| (raw.span(), retry::retry(raw, context))),
+        timing: own_defaults,
     };
-    bounds::ROUTE_TIMEOUT.take(shared.timeout.as_ref(), context.report);
+    for (bound, written) in [
+        (bounds::ROUTE_TIMEOUT, &shared.timing.timeout),
+        (bounds::STREAM_IDLE, &shared.timing.stream_idle_timeout),
+        (bounds::STREAM_MAX, &shared.timing.stream_max),
+    ] {
+        bound.take(written.as_ref(), context.report);
+    }
     let drafts: Vec<Draft> = routes
         .keys()
         .filter_map(|name| draft(name, &routes, &shared, context))
@@ -106,6 +114,16 @@ pub(super) fn all(
             .help("add [route.NAME] with `match` and an action");
     }
     drafts.into_iter().map(finished).collect()
+}
+
+/// Where `[defaults]` says the times that routes may leave out.
+fn places(timing: &RawDefaults) -> [(&'static str, Option<Span>); 3] {
+    [
+        ("timeout", &timing.timeout),
+        ("stream-idle-timeout", &timing.stream_idle_timeout),
+        ("stream-max", &timing.stream_max),
+    ]
+    .map(|(key, written)| (key, written.as_ref().map(At::span)))
 }
 
 /// The policies that each route says itself.
@@ -133,22 +151,11 @@ fn draft(
     let whole = !lineage.iter().any(|name| context.damage.has("route", name));
     let span = routes.get(name)?.span.clone();
     let raw = merged(&lineage, routes);
-    let provenance = provenance(
-        &raw,
-        &[
-            ("timeout", shared.timeout.as_ref().map(At::span)),
-            (
-                "retry",
-                shared
-                    .retry
-                    .as_ref()
-                    .filter(|_| raw.redirect.is_none() && raw.respond.is_none())
-                    .map(|(span, _)| span.clone()),
-            ),
-        ],
-        &lineage,
-        routes,
-    );
+    let forwards = raw.redirect.is_none() && raw.respond.is_none();
+    let retry = shared.retry.as_ref().filter(|_| forwards);
+    let mut defaults = places(&shared.timing).to_vec();
+    defaults.push(("retry", retry.map(|(span, _)| span.clone())));
+    let provenance = provenance(&raw, &defaults, &lineage, routes);
     let layer = lineage
         .iter()
         .filter_map(|name| shared.own.get(*name))
@@ -222,13 +229,23 @@ fn rest(
     if let Some(host) = &raw.host {
         path_change::host(host, matcher, context);
     }
-    let timeout = raw.timeout.as_ref().or(shared.timeout.as_ref());
-    let timeout = match &raw.timeout {
-        Some(own) => bounds::ROUTE_TIMEOUT.duration(Some(own), context.report),
-        None => timeout.map_or_else(
-            || bounds::ROUTE_TIMEOUT.duration(None, context.report),
-            |time| time.duration(),
+    let timing = &shared.timing;
+    let mut time =
+        |bound: bounds::Bound<Time>, own: &Option<At<Time>>, default: &Option<At<Time>>| {
+            match (own, default) {
+                // A default out of bounds was complained about once, for all routes.
+                (None, Some(default)) => default.duration(),
+                (own, _) => bound.duration(own.as_ref(), context.report),
+            }
+        };
+    let timeout = time(bounds::ROUTE_TIMEOUT, &raw.timeout, &timing.timeout);
+    let stream = StreamLimits {
+        idle: time(
+            bounds::STREAM_IDLE,
+            &raw.stream_idle_timeout,
+            &timing.stream_idle_timeout,
         ),
+        max: time(bounds::STREAM_MAX, &raw.stream_max, &timing.stream_max),
     };
     let retry = match &raw.retry {
         Some(own) => retry::retry(own, context),
@@ -254,6 +271,7 @@ fn rest(
         action,
         action_span,
         timeout,
+        stream,
         trailing_slash: match plain(raw.trailing_slash.as_ref()) {
             None | Some(RawTrailingSlash::Exact) => TrailingSlash::Exact,
             Some(RawTrailingSlash::Redirect) => TrailingSlash::Redirect,
@@ -367,6 +385,7 @@ fn finished(draft: Draft) -> Option<RouteConfig> {
         deadline_from: rest.deadline_from,
         fallback: rest.fallback,
         retry: rest.retry,
+        stream: rest.stream,
         trailing_slash: rest.trailing_slash,
         path: rest.path,
         host: rest.host,

@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep_until};
 
 /// A deadline that can be set through a shared reference, and the timer that watches it.
 #[derive(Debug)]
-pub(super) struct Deadline {
+pub(in crate::listen) struct Deadline {
     /// All deadlines count from here.
     base: Instant,
     /// Nanoseconds after `base`; 0 is none.
@@ -25,7 +25,7 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn new() -> Self {
+    pub(in crate::listen) fn new() -> Self {
         Self {
             base: Instant::now(),
             at: AtomicU64::new(0),
@@ -33,7 +33,7 @@ impl Deadline {
         }
     }
 
-    pub(super) fn set(&self, deadline: Option<Instant>) {
+    pub(in crate::listen) fn set(&self, deadline: Option<Instant>) {
         let after =
             deadline.map(|deadline| deadline.saturating_duration_since(self.base).as_nanos());
         // 584 years after the connection was made.
@@ -49,7 +49,7 @@ impl Deadline {
     }
 
     /// Ready with an error once the deadline is over; to be asked whenever a read waits.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+    pub(in crate::listen) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let Some(deadline) = self.get() else {
             return Poll::Pending;
         };
