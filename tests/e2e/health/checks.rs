@@ -52,8 +52,8 @@ fn a_target_that_fails_its_checks_gets_no_requests_until_they_pass_again() {
     );
     assert_eq!(times("A target passes its checks again"), 1, "said once");
     let failed = ["result=\"failed\"", "upstream=\"orders\""];
-    assert!(gateway.metric("gateway_upstream_checks_total", &failed) >= 2);
-    assert!(gateway.metric("gateway_upstream_checks_total", &["result=\"passed\""]) >= 4);
+    assert!(gateway.metric("gateway_upstream_checks_total", &failed) >= 1);
+    assert!(gateway.metric("gateway_upstream_checks_total", &["result=\"passed\""]) >= 2);
 }
 
 /// Waits until the first target is down, and says why.
