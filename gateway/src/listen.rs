@@ -18,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pingora::apps::HttpServerApp;
 
+pub use self::conn::is_slow_body;
 pub use self::facts::{
     ConnFacts, Endpoint, ListenerFacts, facts, forgive_pauses, head_began, set_deadline,
 };

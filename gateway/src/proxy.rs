@@ -19,6 +19,7 @@ pub mod reply;
 mod request;
 pub mod request_id;
 mod response;
+mod response_head;
 mod silence;
 mod trailers;
 mod turned_away;

@@ -20,7 +20,9 @@ mod retry;
 mod upstream;
 
 pub use health::{BreakerConfig, CheckConfig, HealthConfig, HttpCheckConfig, OutlierConfig};
-pub use listener::{CertificateConfig, ClientsConfig, ListenerConfig, TlsConfig, TlsVersion};
+pub use listener::{
+    CertificateConfig, ClientsConfig, H2Config, ListenerConfig, TlsConfig, TlsVersion,
+};
 pub use retry::{RetryConfig, RetryOn};
 pub use upstream::{
     Authorities, Balance, ClientIdentity, Forwarded, HostPolicy, Protocol, StickyCookie,

@@ -27,7 +27,7 @@ mod upstream;
 pub(super) use either::Either;
 pub(super) use health::{RawBreaker, RawHealth, RawOutlier};
 pub(super) use listener::{
-    RawCertificate, RawClientAuth, RawListener, RawRedirectHttps, RawTls, RawTlsVersion,
+    RawCertificate, RawClientAuth, RawH2, RawListener, RawRedirectHttps, RawTls, RawTlsVersion,
     RawTolerance,
 };
 pub(super) use retry::{RawRetry, RawRetryOrNone};

@@ -24,6 +24,26 @@ mod tests;
 /// A request line is its target and this much for method, version and spaces.
 const LINE_EXTRA_MAX: usize = 64;
 
+/// Checks a target that came by HTTP/2: it goes into a request line behind us.
+pub fn check_target(method: &[u8], target: &[u8]) -> Result<(), HeadRefusal> {
+    let form = target.first() == Some(&b'/') || (method == b"OPTIONS" && target == b"*");
+    if form && bytes::target_run(target) == target.len() {
+        Ok(())
+    } else {
+        Err(HeadRefusal::Target)
+    }
+}
+
+/// Checks what a client expects before it sends its body.
+pub fn check_expectation(value: &[u8]) -> Result<(), HeadRefusal> {
+    fields::check_expectation(value)
+}
+
+/// Whether this byte may stand in the name of a field.
+pub(crate) fn is_name_byte(byte: u8) -> bool {
+    bytes::is_token(&[byte])
+}
+
 /// Checks the places that a head names where no request line does: `:authority` of HTTP/2 and `Host`.
 pub fn check_places(
     authority: Option<&[u8]>,

@@ -17,11 +17,15 @@ use super::live::Live;
 use super::tls::TlsFacts;
 
 use self::deadline::Deadline;
+pub use self::deadline::is_slow_body;
+pub(crate) use self::pace::Allowance;
+use self::pace::Pace;
 pub(crate) use self::socket::{Io, Plain};
 
 mod closing;
 pub(super) mod deadline;
 mod io_impl;
+mod pace;
 mod reading;
 mod socket;
 mod writing;
@@ -45,6 +49,9 @@ pub(crate) struct Conn {
     pending: BytesMut,
     write_timeout: Duration,
     deadline: Deadline,
+    pace: Pace,
+    /// When the first frame of HTTP/2 must be here.
+    settings_due: Option<Instant>,
     /// Runs while the client takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
 }
@@ -73,6 +80,8 @@ impl Conn {
             pending: BytesMut::new(),
             write_timeout,
             deadline: Deadline::new(),
+            pace: Pace::default(),
+            settings_due: None,
             stall: None,
         }
     }
@@ -126,10 +135,18 @@ impl Conn {
     }
 
     /// From here on the bytes after a head belong to a message that is framed like this.
-    pub(crate) fn begin_message(&mut self, framing: Framing, upgrade: bool) {
+    pub(crate) fn begin_message(&mut self, framing: Framing, upgrade: bool, body: Allowance) {
         self.boundary = Boundary::of(framing);
+        if framing != Framing::None {
+            self.pace.begin(body);
+        }
         self.deadline.set(None);
         self.answer = Answer::Awaited { upgrade };
+    }
+
+    /// From here on the current message may come as slowly as it likes.
+    pub(crate) fn forgive_pauses(&self) {
+        self.pace.forgive();
     }
 
     /// Whether the next thing on this connection can be another request.
@@ -143,8 +160,9 @@ impl Conn {
     }
 
     /// From here on this is HTTP/2: no messages to follow, and what is written is already gathered.
-    pub(crate) fn turn_http2(&mut self) {
+    pub(crate) fn turn_http2(&mut self, settings_within: Duration) {
         self.http2 = true;
         self.boundary = Boundary::Raw;
+        self.settings_due = self.began.checked_add(settings_within);
     }
 }

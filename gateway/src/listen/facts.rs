@@ -90,6 +90,9 @@ pub fn forgive_pauses(session: &mut ServerSession) {
     if session.as_http1().is_some() {
         session.set_read_timeout(None);
     }
+    if let Some(conn) = conn(session) {
+        conn.forgive_pauses();
+    }
 }
 
 fn conn(session: &ServerSession) -> Option<&Conn> {

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::Reception;
 use super::accept::Post;
-use super::conn::Conn;
+use super::conn::{Allowance, Conn};
 use super::head::{Alarm, Arrival, Head, arrive};
 use super::http2;
 use super::refusal::HeadRefusal;
@@ -53,7 +53,11 @@ fn begin<R: Reception>(
     let live = post.listener.live();
     let settings = &live.settings;
     conn.adopt(&live);
-    conn.begin_message(head.framing, head.upgrade);
+    let body = Allowance {
+        base: settings.body_timeout,
+        rate: settings.body_rate_min,
+    };
+    conn.begin_message(head.framing, head.upgrade, body);
     let mut session = ServerSession::new_http1(conn);
     session.set_keepalive(KEEPALIVE);
     session.set_keepalive_reuses_remaining(Some(settings.requests_max.saturating_sub(served)));

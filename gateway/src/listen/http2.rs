@@ -24,6 +24,11 @@ struct Limited<A> {
     options: HttpServerOptions,
 }
 
+/// Streams that a client may reset before we have looked at them; one more ends the connection.
+const UNSEEN_RESETS_MAX: usize = 20;
+/// Streams that may break the protocol in a way that concerns only them.
+const FAULTY_STREAMS_MAX: usize = 100;
+
 /// Serves a connection whose preface has arrived until it ends.
 pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>) {
     let limited = limit(&mut conn, &post);
@@ -33,7 +38,7 @@ pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>)
 fn limit<R: Reception>(conn: &mut Conn, post: &Post<R>) -> Arc<Limited<R::App>> {
     let live = post.listener.live();
     conn.adopt(&live);
-    conn.turn_http2();
+    conn.turn_http2(live.settings.header_timeout);
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(live.settings.idle_timeout);
     let app = Arc::clone(post.reception.app());
@@ -61,6 +66,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Limited<A> {
         let mut options = default_h2_options();
         options
             .max_concurrent_streams(self.h2.streams_max)
+            .max_pending_accept_reset_streams(UNSEEN_RESETS_MAX)
+            .max_local_error_reset_streams(Some(FAULTY_STREAMS_MAX))
             .max_header_list_size(self.h2.header_list_max)
             .initial_window_size(self.h2.stream_window)
             .initial_connection_window_size(self.h2.connection_window);

@@ -76,6 +76,8 @@ pub enum HeadRefusal {
     HostMalformed,
     /// `Host` and the absolute target name different places.
     HostDisagrees,
+    /// `Expect` says something other than `100-continue`.
+    Expectation,
     /// The target is longer than allowed.
     UriTooLong,
     /// The head is longer than allowed.
@@ -120,6 +122,7 @@ impl HeadRefusal {
             Self::HostRepeated => (400, "head.host-repeated"),
             Self::HostMalformed => (400, "head.host-malformed"),
             Self::HostDisagrees => (400, "head.host-disagrees"),
+            Self::Expectation => (417, "head.expectation"),
             Self::UriTooLong => (414, "head.uri-too-long"),
             Self::HeadTooLarge => (431, "head.too-large"),
             Self::HeadersTooMany => (431, "head.too-many-fields"),

@@ -107,6 +107,8 @@ pub struct Settings {
     pub header_timeout: Duration,
     /// The longest pause between two pieces of a request body. Default 30 s.
     pub body_timeout: Duration,
+    /// Bytes of a body that earn another second of waiting for it, beyond `body_timeout`. Default 256.
+    pub body_rate_min: u64,
     /// The longest time that the client takes nothing while we have something to send. Default 60 s.
     pub write_timeout: Duration,
     /// How long a connection may wait for its next request. Default 60 s.
@@ -137,6 +139,7 @@ impl Settings {
             tls: None,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            body_rate_min: 256,
             write_timeout: Duration::from_mins(1),
             idle_timeout: Duration::from_mins(1),
             head: HeadLimits::default(),

@@ -84,6 +84,8 @@ pub(super) struct Progress {
     /// Refusal or failure that was answered.
     pub(super) code: Option<&'static str>,
     pub(super) status: Option<u16>,
+    /// Informational heads of the upstream.
+    pub(super) interim: u8,
     pub(super) shadowed: Vec<&'static str>,
 }
 

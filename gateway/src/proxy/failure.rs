@@ -143,6 +143,8 @@ fn judge(error: &Error, past_deadline: bool) -> Option<&'static Refusal> {
         {
             Some(&TIMEOUT)
         }
+        // The same for a body that comes too slowly.
+        (ErrorSource::Downstream, Kind::ReadError) if is_slow_body(error) => Some(&CLIENT_SLOW),
         // The same, before the route's own deadline: the upstream was silent for too long.
         (ErrorSource::Downstream, Kind::ReadError) if is_over_time(error) => {
             Some(&UPSTREAM_TIMEOUT)
@@ -189,7 +191,11 @@ fn judge_stream(error: &Error, past_deadline: bool) -> Option<&'static Refusal> 
 
 /// Whether our own connection ended a wait: for the request as a whole, or for an upstream that was silent.
 pub(super) fn is_over_time(error: &Error) -> bool {
-    io_kind(error) == Some(std::io::ErrorKind::TimedOut)
+    io_kind(error) == Some(std::io::ErrorKind::TimedOut) && !is_slow_body(error)
+}
+
+fn is_slow_body(error: &Error) -> bool {
+    io_error(error).is_some_and(crate::listen::is_slow_body)
 }
 
 /// Whether the other end's TLS refused us after the handshake was over for us, as it does over our certificate.
@@ -211,11 +217,12 @@ fn is_tls(error: &Error) -> bool {
 }
 
 /// What the system, or our own connection in its place, said.
+fn io_error(error: &Error) -> Option<&std::io::Error> {
+    error.cause.as_deref()?.downcast_ref()
+}
+
 fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
-    let cause = error.cause.as_deref()?;
-    cause
-        .downcast_ref::<std::io::Error>()
-        .map(std::io::Error::kind)
+    io_error(error).map(std::io::Error::kind)
 }
 
 /// Whether the client's bytes are wrong: Pingora says so, or our own connection, which follows chunked bodies and stops at a

@@ -128,6 +128,8 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
     }
     if original.version == http::Version::HTTP_2 {
         cookie::join_crumbs(head)?;
+        // Pingora passes no `100 Continue` on to streams. Upstreams must not wait for a body that waits for them.
+        head.remove_header(&http::header::EXPECT);
     }
     if let Err(error) = headers::prepare(head, &hop, route, upstream, seen.path.is_some()) {
         progress.reply = Some(crate::decide::refusals::value(error));

@@ -8,15 +8,19 @@ use pingora::http::RequestHeader;
 
 use crate::config::model::ListenerConfig;
 use crate::listen::HeadRefusal;
-use crate::listen::check::check_places;
+use crate::listen::check::{check_expectation, check_places, check_target};
 
 /// What a listener does not take.
 pub(super) fn check(head: &RequestHeader, listener: &ListenerConfig) -> Result<(), HeadRefusal> {
     if head.raw_path().len() > listener.uri_max {
         return Err(HeadRefusal::UriTooLong);
     }
+    check_target(head.method.as_str().as_bytes(), head.raw_path())?;
     if head.headers.len() > listener.headers_max {
         return Err(HeadRefusal::HeadersTooMany);
+    }
+    for expected in head.headers.get_all(header::EXPECT) {
+        check_expectation(expected.as_bytes())?;
     }
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = hosts.next().map(http::HeaderValue::as_bytes);

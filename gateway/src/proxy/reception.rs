@@ -191,6 +191,7 @@ head_refusals! {
     HostRepeated: "There is more than one Host.",
     HostMalformed: "Host is malformed.",
     HostDisagrees: "Host and the request target name different hosts.",
+    Expectation: "This expectation is not known here.",
     UriTooLong: "The request target is too long.",
     HeadTooLarge: "The head of the request is too large.",
     HeadersTooMany: "The request has too many header fields.",

@@ -13,7 +13,7 @@ use plugins::contract::view::ResponseView;
 use super::ctx::{Ctx, Seen};
 use super::dialect::Dialect;
 use super::request::remaining;
-use super::{affinity, failure, forward, lower, silence, trailers};
+use super::{affinity, failure, forward, lower, response_head, silence, trailers};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
 use crate::runtime::Snapshot;
@@ -21,6 +21,9 @@ use crate::upstream::Outcome;
 
 /// Changes the head. Informational heads pass as they are; 101 is final.
 pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    if let Some(fault) = response_head::fault(head) {
+        return Err(Error::explain(InvalidHTTPHeader, fault).into_up());
+    }
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if switching && !session.is_upgrade_req() {
         // Pingora compares what both sides asked for; where neither did, it would let the client's side become raw.
@@ -30,7 +33,9 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     // Pingora takes any head for an answer that came before the request's end, and would close the connection after it.
     session.set_close_on_response_before_downstream_finish(!informational);
     let old_client = session.req_header().version == Version::HTTP_10;
+    response_head::drop_framing_of_nothing(head);
     if informational {
+        count_interim(ctx)?;
         // HTTP/1.0 has none and takes the first head for the answer (RFC 9110 section 15.2).
         session.set_ignore_info_resp(old_client);
         return Ok(());
@@ -54,6 +59,15 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     }
     finish_head(session, head, ctx, false);
     Ok(())
+}
+
+/// An upstream that has much to say before its answer has none.
+fn count_interim(ctx: &mut Ctx) -> Result<()> {
+    ctx.progress.interim = ctx.progress.interim.saturating_add(1);
+    if ctx.progress.interim <= response_head::INTERIM_MAX {
+        return Ok(());
+    }
+    Err(Error::explain(InvalidHTTPHeader, "too many informational heads").into_up())
 }
 
 /// Answers that have no natural end: tunnels and server-sent events.

@@ -11,6 +11,7 @@ pub fn of(config: &ListenerConfig) -> Settings {
         http2: config.http2,
         header_timeout: config.header_timeout,
         body_timeout: config.body_timeout,
+        body_rate_min: config.body_rate_min,
         idle_timeout: config.idle_timeout,
         head: HeadLimits {
             header_bytes_max: config.header_bytes_max,
@@ -22,9 +23,10 @@ pub fn of(config: &ListenerConfig) -> Settings {
         trusted_proxies: config.trusted_proxies.clone(),
         proxy_protocol: config.proxy_protocol,
         h2: H2Settings {
-            streams_max: config.h2_streams_max,
-            header_list_max: u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX),
-            ..H2Settings::default()
+            streams_max: config.h2.streams_max,
+            header_list_max: bytes(config.header_bytes_max),
+            stream_window: bytes(config.h2.stream_window),
+            connection_window: bytes(config.h2.connection_window),
         },
         ..Settings::new(&*config.name, address(&config.address))
     }
@@ -39,6 +41,10 @@ pub fn admin(name: &str, at: &Address) -> Settings {
         connections_max: 256,
         ..Settings::new(name, address(at))
     }
+}
+
+fn bytes(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
 }
 
 fn address(address: &Address) -> listen::Address {

@@ -65,6 +65,7 @@ pub fn check<T: std::str::FromStr<Err = LeafError>>(text: &str) -> Result<(), Le
 pub const FORMATS: &[Format] = &[
     ("time", check::<super::units::Time>),
     ("size", check::<super::units::Size>),
+    ("byte-rate", check::<super::units::ByteRate>),
     ("share", check::<super::units::Share>),
     ("ip-network", check::<crate::ip_filter::Network>),
     ("date", check::<super::mode::Date>),

@@ -15,6 +15,10 @@ pub struct Time(Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
 
+/// Bytes for each second, `"256B/s"`, `"1KiB/s"`; at most 1 TiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteRate(u64);
+
 /// A share of a whole, `"20%"`; whole per cents from 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(u8);
@@ -28,6 +32,11 @@ leaf!(
     Size,
     "size",
     "a size with a unit: \"512B\", \"64KiB\", \"10MiB\", \"2GiB\""
+);
+leaf!(
+    ByteRate,
+    "byte-rate",
+    "bytes for each second: \"256B/s\", \"1KiB/s\""
 );
 leaf!(Share, "share", "a share in per cent: \"20%\"");
 
@@ -76,6 +85,18 @@ impl Size {
     }
 }
 
+impl ByteRate {
+    /// From bytes for each second.
+    pub const fn from_bytes(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// In bytes for each second.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
 impl Share {
     /// From whole per cents; more than 100 are 100.
     pub const fn from_percent(percent: u8) -> Self {
@@ -114,6 +135,20 @@ impl FromStr for Size {
             return Err(LeafError::new(format!("`{text}` is more than 1024GiB")));
         }
         Ok(Self(bytes))
+    }
+}
+
+impl FromStr for ByteRate {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        let Some(size) = text.strip_suffix("/s") else {
+            let wrong = format!("`{text}` does not say for each second");
+            return Err(
+                LeafError::new(wrong).help("write bytes for each second, for example \"1KiB/s\"")
+            );
+        };
+        size.parse().map(|Size(bytes)| Self(bytes))
     }
 }
 
@@ -205,6 +240,13 @@ impl fmt::Display for Size {
     }
 }
 
+impl fmt::Display for ByteRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(self.0, SIZE_UNITS, f)?;
+        f.write_str("/s")
+    }
+}
+
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", self.0)
@@ -241,6 +283,7 @@ mod tests {
             );
         }
         assert_eq!("10MiB".parse::<Size>(), Ok(Size::from_bytes(10 << 20)));
+        assert_eq!("2KiB/s".parse::<ByteRate>(), Ok(ByteRate(2048)));
         assert_eq!("20%".parse::<Share>().map(Share::fraction), Ok(0.2));
     }
 
@@ -273,6 +316,9 @@ mod tests {
         assert!("1024GiB".parse::<Size>().is_ok());
         assert!("1025GiB".parse::<Size>().is_err());
         assert!("101%".parse::<Share>().is_err());
+        for text in ["1KiB", "1KiB/min", "/s", "1/s", "1 B/s"] {
+            assert!(text.parse::<ByteRate>().is_err(), "{text:?}");
+        }
     }
 
     #[test]
@@ -280,5 +326,6 @@ mod tests {
         for text in ["0ms", "250ms", "30s", "5min", "12h", "7d"] {
             assert_eq!(text.parse::<Time>().unwrap().to_string(), text);
         }
+        assert_eq!("1KiB/s".parse::<ByteRate>().unwrap().to_string(), "1KiB/s");
     }
 }

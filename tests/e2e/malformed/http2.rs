@@ -157,3 +157,63 @@ fn an_http2_request_names_one_host() {
     }
     assert!(backend.requests().iter().all(|one| one.target == "/host"));
 }
+
+/// What stands in the request line behind HTTP/1 must be as clean as there.
+#[test]
+fn refuses_http2_targets_that_http1_cannot_say() {
+    const START: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let hostile = [
+        (":method", "GE T"),
+        (":method", "GET / HTTP/1.1\r\nx: y"),
+        (":method", ""),
+        (":method", "CONNECT"),
+        (":scheme", "http\r\n"),
+        (":path", "/a b"),
+        (":path", "/a\r\nx: y"),
+        (":path", "/a\0"),
+        (":path", "/?a=\"<>\""),
+        (":path", "/?a=b c"),
+        (":path", "/?a=\u{e9}"),
+        (":path", "/?a=|{}^`"),
+        (":path", "relative"),
+        (":path", ""),
+        (":path", "*"),
+        (":path", "http://y/"),
+        (":authority", "x\r\ny: z"),
+        (":authority", "x y"),
+        (":authority", "x/y"),
+    ];
+    let backend = Backend::start();
+    let gateway = gateway(&backend);
+    for (name, value) in hostile {
+        let pseudo = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", "/"),
+            (":authority", "x"),
+        ];
+        let fields: Vec<u8> = pseudo
+            .into_iter()
+            .flat_map(|(pseudo, good)| literal(pseudo, if pseudo == name { value } else { good }))
+            .collect();
+        let length = u8::try_from(fields.len()).unwrap();
+        let head = [&[0, 0, length, 1, 5, 0, 0, 0, 1], fields.as_slice()].concat();
+        let ping = b"\0\0\x08\x06\0\0\0\0\0pingpong";
+        let bytes = [START, &head, ping].concat();
+        let answer = raw_until(gateway.addr(), &bytes, "pingpong", DEADLINE);
+        assert!(
+            answer.closed || answer.text().contains("pingpong"),
+            "{name}: {value:?}"
+        );
+    }
+    assert_eq!(gateway.get("/after").status, 200);
+    let targets: Vec<_> = backend
+        .requests()
+        .into_iter()
+        .map(|one| one.target)
+        .collect();
+    assert_eq!(
+        (targets, backend.faults()),
+        (vec!["/after".to_owned()], Vec::new())
+    );
+}

@@ -60,13 +60,18 @@ fn listener(config: &ListenerConfig) -> Value {
         "connections-per-ip-max": config.connections_per_ip_max,
         "header-timeout": duration(config.header_timeout),
         "body-timeout": duration(config.body_timeout),
+        "body-rate-min": config.body_rate_min,
         "idle-timeout": duration(config.idle_timeout),
         "header-bytes-max": config.header_bytes_max,
         "headers-max": config.headers_max,
         "uri-max": config.uri_max,
         "encoded-slash": tolerance(config.path_policy.encoded_slash),
         "path-params": tolerance(config.path_policy.path_params),
-        "h2": { "streams-max": config.h2_streams_max },
+        "h2": {
+            "streams-max": config.h2.streams_max,
+            "stream-window": config.h2.stream_window,
+            "connection-window": config.h2.connection_window,
+        },
     })
 }
 

@@ -37,6 +37,8 @@ pub struct ListenerConfig {
     pub header_timeout: Duration,
     /// Longest silence inside a body.
     pub body_timeout: Duration,
+    /// Bytes for each second that a body must have on average, beyond `body_timeout`.
+    pub body_rate_min: u64,
     /// Longest silence between two requests.
     pub idle_timeout: Duration,
     /// Bytes of a whole head.
@@ -47,8 +49,19 @@ pub struct ListenerConfig {
     pub uri_max: usize,
     /// What happens to `%2F` and `;params`.
     pub path_policy: PathPolicy,
-    /// Concurrent streams of an HTTP/2 connection.
-    pub h2_streams_max: u32,
+    /// Limits of an HTTP/2 connection.
+    pub h2: H2Config,
+}
+
+/// `h2` of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct H2Config {
+    /// Concurrent streams.
+    pub streams_max: u32,
+    /// Bytes that a client may send ahead on one stream.
+    pub stream_window: usize,
+    /// Bytes that a client may send ahead on all streams together.
+    pub connection_window: usize,
 }
 
 /// `[listener.NAME.tls]`

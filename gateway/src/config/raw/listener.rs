@@ -1,7 +1,7 @@
 //! `[listener.NAME]` as written.
 
 use plugins::contract::place::At;
-use plugins::contract::units::{Size, Time};
+use plugins::contract::units::{ByteRate, Size, Time};
 use plugins::ip_filter::Network;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -35,6 +35,8 @@ pub(in crate::config) struct RawListener {
     pub(in crate::config) header_timeout: Option<At<Time>>,
     /// Longest silence inside a body. Default: `"30s"`.
     pub(in crate::config) body_timeout: Option<At<Time>>,
+    /// Bytes for each second that a body must have on average, once `body-timeout` is used up. Default: `"256B/s"`.
+    pub(in crate::config) body_rate_min: Option<At<ByteRate>>,
     /// Longest silence between two requests. Default: `"60s"`.
     pub(in crate::config) idle_timeout: Option<At<Time>>,
     /// Bytes of a whole head. Default: `"32KiB"`.
@@ -111,11 +113,15 @@ pub(in crate::config) struct RawRedirectHttps {
 }
 
 /// Limits of HTTP/2.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct RawH2 {
     /// Concurrent streams of a connection. Default: `100`.
     pub(in crate::config) streams_max: Option<At<u32>>,
+    /// Bytes that a client may send ahead on one stream. Default: `"256KiB"`.
+    pub(in crate::config) stream_window: Option<At<Size>>,
+    /// Bytes that a client may send ahead on all streams together. Default: `"1MiB"`.
+    pub(in crate::config) connection_window: Option<At<Size>>,
 }
 
 /// What happens to something in a path that upstreams read differently.

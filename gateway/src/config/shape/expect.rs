@@ -98,6 +98,9 @@ fn unit_cure(value: &DeValue<'_>, choices: &[&Value]) -> Option<String> {
         "size" => Some(format!(
             "write \"{number}B\", or another of B, KiB, MiB, GiB"
         )),
+        "byte-rate" => Some(format!(
+            "write \"{number}B/s\", or another of B/s, KiB/s, MiB/s"
+        )),
         "share" => Some(format!("write \"{number}%\"")),
         _ => None,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugins::contract::place::At;
 use plugins::contract::report::Report;
-use plugins::contract::units::{Share, Size, Time};
+use plugins::contract::units::{ByteRate, Share, Size, Time};
 
 /// Default, least and most of one key.
 pub(super) struct Bound<T> {
@@ -66,6 +66,12 @@ pub(super) const IP_CONNECTIONS: Bound<u32> = count("connections-per-ip-max", 10
 pub(super) const HEADER_TIMEOUT: Bound<Time> =
     millis("header-timeout", 10 * SECOND, 10, 10 * MINUTE);
 pub(super) const BODY_TIMEOUT: Bound<Time> = millis("body-timeout", 30 * SECOND, 10, HOUR);
+pub(super) const BODY_RATE: Bound<ByteRate> = Bound {
+    key: "body-rate-min",
+    default: ByteRate::from_bytes(256),
+    min: ByteRate::from_bytes(1),
+    max: ByteRate::from_bytes(1 << 30),
+};
 pub(super) const IDLE_TIMEOUT: Bound<Time> = millis("idle-timeout", 60 * SECOND, 10, DAY);
 pub(super) const HANDSHAKE_TIMEOUT: Bound<Time> =
     millis("handshake-timeout", 10 * SECOND, 10, 10 * MINUTE);
@@ -78,6 +84,11 @@ pub(super) const HEADERS: Bound<u32> = count("headers-max", 100, 1, 256);
 // A `Uri` holds hardly more.
 pub(super) const URI: Bound<Size> = bytes("uri-max", 8 * KIB, 64, 60 * KIB);
 pub(super) const H2_STREAMS: Bound<u32> = count("streams-max", 100, 1, 10_000);
+pub(super) const H2_STREAM_WINDOW: Bound<Size> =
+    bytes("stream-window", 256 * KIB, 16 * KIB, 64 * 1024 * KIB);
+// HTTP/2 begins with 64 KiB less one byte and can only be given more.
+pub(super) const H2_CONNECTION_WINDOW: Bound<Size> =
+    bytes("connection-window", 1024 * KIB, 64 * KIB, 1024 * 1024 * KIB);
 
 pub(super) const WEIGHT: Bound<u32> = count("weight", 1, 1, 1000);
 pub(super) const SHARE: Bound<u32> = count("weight", 0, 0, 1000);

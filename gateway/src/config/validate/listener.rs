@@ -7,8 +7,8 @@ use plugins::contract::place::{At, Span};
 use plugins::contract::report::Report;
 
 use super::{Context, bounds, plain, tls};
-use crate::config::model::ListenerConfig;
-use crate::config::raw::{Either, RawListener, RawRedirectHttps, RawTolerance};
+use crate::config::model::{H2Config, ListenerConfig};
+use crate::config::raw::{Either, RawH2, RawListener, RawRedirectHttps, RawTolerance};
 use crate::routing::path::{PathPolicy, Tolerance};
 
 /// The port of `https`.
@@ -71,7 +71,7 @@ fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>)
     let redirect_https = redirect(raw.redirect_https, raw.tls.is_some(), report);
     let tls = raw.tls.and_then(|table| tls::tls(table, context));
     let report = &mut *context.report;
-    let h2 = raw.h2.map(At::into_inner).and_then(|h2| h2.streams_max);
+    let h2 = h2(raw.h2.map(At::into_inner), report);
     ListenerConfig {
         name: Arc::from(name),
         span,
@@ -86,6 +86,9 @@ fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>)
         connections_max: bounds::LISTENER_CONNECTIONS.count(raw.connections_max.as_ref(), report),
         header_timeout: bounds::HEADER_TIMEOUT.duration(raw.header_timeout.as_ref(), report),
         body_timeout: bounds::BODY_TIMEOUT.duration(raw.body_timeout.as_ref(), report),
+        body_rate_min: bounds::BODY_RATE
+            .take(raw.body_rate_min.as_ref(), report)
+            .bytes(),
         idle_timeout: bounds::IDLE_TIMEOUT.duration(raw.idle_timeout.as_ref(), report),
         header_bytes_max,
         headers_max: bounds::HEADERS.count(raw.headers_max.as_ref(), report),
@@ -94,7 +97,17 @@ fn listener(name: &str, span: Span, raw: RawListener, context: &mut Context<'_>)
             encoded_slash: tolerance(raw.encoded_slash.as_ref()),
             path_params: tolerance(raw.path_params.as_ref()),
         },
-        h2_streams_max: bounds::H2_STREAMS.take(h2.as_ref(), report),
+        h2,
+    }
+}
+
+fn h2(raw: Option<RawH2>, report: &mut Report) -> H2Config {
+    let raw = raw.unwrap_or_default();
+    H2Config {
+        streams_max: bounds::H2_STREAMS.take(raw.streams_max.as_ref(), report),
+        stream_window: bounds::H2_STREAM_WINDOW.bytes(raw.stream_window.as_ref(), report),
+        connection_window: bounds::H2_CONNECTION_WINDOW
+            .bytes(raw.connection_window.as_ref(), report),
     }
 }
 

@@ -38,6 +38,7 @@ impl Fields {
     fn note(&mut self, name: &[u8], rest: &[u8], at: usize) -> Result<(), HeadRefusal> {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.note_host(rest, at),
+            6 if name.eq_ignore_ascii_case(b"expect") => check_expectation(trim(rest)),
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
                 self.upgrade = true;
                 Ok(())
@@ -100,5 +101,14 @@ impl Fields {
             (Some(length), false) => Ok(Framing::Length(length)),
             (None, false) => Ok(Framing::None),
         }
+    }
+}
+
+/// RFC 9110, section 10.1.1: there is one expectation, and who does not know another may say so.
+pub(super) fn check_expectation(value: &[u8]) -> Result<(), HeadRefusal> {
+    if value.eq_ignore_ascii_case(b"100-continue") {
+        Ok(())
+    } else {
+        Err(HeadRefusal::Expectation)
     }
 }

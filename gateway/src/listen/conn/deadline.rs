@@ -48,9 +48,14 @@ impl Deadline {
         }
     }
 
-    /// Ready with an error once the deadline is over; to be asked whenever a read waits.
-    pub(in crate::listen) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let Some(deadline) = self.get() else {
+    /// Ready with an error once the deadline is over, or the time that a slow body has; to be asked whenever a read waits.
+    pub(in crate::listen) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: Option<Instant>,
+    ) -> Poll<io::Error> {
+        let request = self.get();
+        let Some(deadline) = request.into_iter().chain(body).min() else {
             return Poll::Pending;
         };
         let timer = self
@@ -61,13 +66,31 @@ impl Deadline {
         }
         while timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= deadline {
-                return Poll::Ready(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "the request's deadline is over",
-                ));
+                return Poll::Ready(over(request == Some(deadline)));
             }
             timer.as_mut().reset(deadline.into());
         }
         Poll::Pending
     }
+}
+
+fn over(request: bool) -> io::Error {
+    let kind = io::ErrorKind::TimedOut;
+    if request {
+        io::Error::new(kind, "the request's deadline is over")
+    } else {
+        io::Error::new(kind, SlowBody)
+    }
+}
+
+/// A request's body arrives more slowly than its listener allows.
+#[derive(Debug, thiserror::Error)]
+#[error("the body arrives too slowly")]
+struct SlowBody;
+
+/// Whether a read from a client failed because its body came too slowly.
+pub fn is_slow_body(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<SlowBody>)
 }

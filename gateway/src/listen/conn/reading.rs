@@ -10,6 +10,8 @@ use tokio::io::ReadBuf;
 use super::{Conn, EARLY_MAX};
 use crate::listen::framing::Boundary;
 
+/// The preface of HTTP/2 and the shortest frame of settings after it.
+const HTTP2_BEGINNING: u64 = 24 + 9;
 /// What one read of unknown length takes at most.
 const SCRATCH_BYTES: usize = 16 * 1024;
 
@@ -80,6 +82,7 @@ impl Conn {
         let taken = self.boundary.follow(bytes)?;
         buf.put_slice(bytes.get(..taken).unwrap_or_default());
         self.early.advance(taken);
+        self.pace.took(taken);
         if self.early.is_empty() {
             self.early = BytesMut::new();
         }
@@ -101,6 +104,7 @@ impl Conn {
         self.early
             .extend_from_slice(bytes.get(taken..).unwrap_or_default());
         buf.set_filled(before + taken);
+        self.pace.took(taken);
         Poll::Ready(Ok(()))
     }
 
@@ -121,15 +125,23 @@ impl Conn {
         self.in_time(received, cx)
     }
 
-    /// A read that waits may wait no longer than the request may.
+    /// A read that waits may wait no longer than the request may, or its body.
     fn in_time<T>(
         &mut self,
         read: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        match read {
-            Poll::Pending => self.deadline.poll(cx).map(Err),
-            ready @ Poll::Ready(_) => ready,
+        if read.is_ready() {
+            return read;
         }
+        if self.pace.received() >= HTTP2_BEGINNING {
+            self.settings_due = None;
+        }
+        let body = match self.boundary {
+            Boundary::Length(_) | Boundary::Chunked(_) => self.pace.waits(),
+            Boundary::Raw => self.settings_due,
+            Boundary::Done => None,
+        };
+        self.deadline.poll(cx, body).map(Err)
     }
 }

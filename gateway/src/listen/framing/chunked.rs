@@ -1,13 +1,40 @@
 //! Follows a chunked body to its end, and refuses every spelling that two parsers could read differently.
 //!
 //! Chunk lines end with CRLF and nothing else; a size is 1 to 15 hex digits with no space around; an extension starts right
-//! after it with `;` and holds no controls (RFC 9112, section 7.1). What violates this ends the connection.
+//! after it with `;` and holds no controls (RFC 9112, section 7.1). Trailers are fields with a name and a colon, few, and none
+//! that says where messages end, whom they are for or who sent them (RFC 9110, section 6.5.1). What violates this ends the
+//! connection.
 
 use std::io;
+
+use crate::listen::check::is_name_byte;
 
 /// Extensions and trailers are ignored by everyone; nobody needs more of them.
 const ASIDE_MAX: u16 = 4096;
 const DIGITS_MAX: u8 = 15;
+/// The longest name that is kept to be compared; longer ones are none of the forbidden.
+const NAME_MAX: usize = 24;
+/// Fields that mean something before a body or not at all.
+const NEVER_AFTER: &[&[u8]] = &[
+    b"authorization",
+    b"connection",
+    b"content-encoding",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"expect",
+    b"host",
+    b"keep-alive",
+    b"max-forwards",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"x-forwarded-for",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -18,6 +45,7 @@ enum Place {
     DataCr,
     DataLf,
     TrailerStart,
+    TrailerName,
     Trailer,
     TrailerLf,
     LastLf,
@@ -33,6 +61,8 @@ pub(crate) struct Follower {
     aside: u16,
     /// The size being read, then what is left of the chunk's data.
     size: u64,
+    /// The name of the trailer being read, in lower case.
+    name: Vec<u8>,
 }
 
 impl Follower {
@@ -42,6 +72,7 @@ impl Follower {
             digits: 0,
             aside: 0,
             size: 0,
+            name: Vec::new(),
         }
     }
 
@@ -91,8 +122,10 @@ impl Follower {
                 Some(Place::Size)
             }
             (Place::TrailerStart, b'\r') => Some(Place::LastLf),
+            (Place::TrailerName, b':') => self.named(),
+            (Place::TrailerStart | Place::TrailerName, _) => self.name(byte),
             (Place::Trailer, b'\r') => Some(Place::TrailerLf),
-            (Place::TrailerStart | Place::Trailer, _) => self.aside(byte, Place::Trailer),
+            (Place::Trailer, _) => self.aside(byte, Place::Trailer),
             (Place::TrailerLf, b'\n') => Some(Place::TrailerStart),
             (Place::LastLf, b'\n') => Some(Place::Ended),
             _ => None,
@@ -105,6 +138,23 @@ impl Follower {
         // Fifteen digits cannot overflow the shift.
         self.size = (self.size << 4) | u64::from(value);
         (self.digits <= DIGITS_MAX).then_some(Place::Size)
+    }
+
+    fn name(&mut self, byte: u8) -> Option<Place> {
+        if self.name.len() <= NAME_MAX {
+            self.name.push(byte.to_ascii_lowercase());
+        }
+        is_name_byte(byte)
+            .then(|| self.aside(byte, Place::TrailerName))
+            .flatten()
+    }
+
+    fn named(&mut self) -> Option<Place> {
+        let forbidden = NEVER_AFTER.contains(&&*self.name);
+        self.name = Vec::new();
+        (!forbidden)
+            .then(|| self.aside(b':', Place::Trailer))
+            .flatten()
     }
 
     fn aside(&mut self, byte: u8, place: Place) -> Option<Place> {
@@ -140,6 +190,8 @@ mod tests {
         assert_eq!(ends_at(b"0\r\n\r\nGET"), Some(5));
         assert_eq!(ends_at(b"3\r\nabc\r\n0\r\n\r\nGET"), Some(13));
         assert_eq!(ends_at(b"3;a=b\r\nabc\r\n00\r\nx: y\r\n\r\nGET"), Some(24));
+        assert_eq!(ends_at(b"0\r\nx-a:\r\nx-b: \xff\t;\r\n\r\nGET"), Some(21));
+        assert_eq!(ends_at(b"0;a=\"b\"\r\n\r\nGET"), Some(11));
         assert_eq!(ends_at(b"a\r\n0123456789\r\n"), Some(15));
     }
 
@@ -162,8 +214,32 @@ mod tests {
             b"0\r\nx: y\n\r\n",
             b"0\r\nx: \0\r\n\r\n",
             b"10000000000000000\r\n",
+            b"3\r\nabc\r\n\r\n",
+            b"3;a\r\r\n",
+            b"3;\x7f\r\n",
+            b"0\r\nx\r\n\r\n",
+            b"0\r\nx : y\r\n\r\n",
+            b"0\r\n: y\r\n\r\n",
+            b"0\r\nx: y\r\n folded\r\n\r\n",
+            b"0\r\nContent-Length: 3\r\n\r\n",
+            b"0\r\ntransfer-encoding: chunked\r\n\r\n",
+            b"0\r\nx: y\r\nHOST: z\r\n\r\n",
+            b"0\r\nGET / HTTP/1.1\r\n\r\n",
         ] {
             assert_eq!(ends_at(body), None, "{}", body.escape_ascii());
         }
+    }
+
+    #[test]
+    fn bounds_what_everybody_ignores() {
+        let aside = usize::from(ASIDE_MAX);
+        let extension = |length| format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(length));
+        assert!(ends_at(extension(aside).as_bytes()).is_some());
+        assert_eq!(ends_at(extension(aside + 1).as_bytes()), None);
+        let trailer = |length| format!("0\r\nn: {}\r\n\r\n", "v".repeat(length));
+        assert!(ends_at(trailer(aside - 3).as_bytes()).is_some());
+        assert_eq!(ends_at(trailer(aside - 2).as_bytes()), None);
+        let many = "a:b\r\n".repeat(aside);
+        assert_eq!(ends_at(format!("0\r\n{many}\r\n").as_bytes()), None);
     }
 }

@@ -80,7 +80,7 @@ impl Session for Stream {
         tokio::select! {
             biased;
             read = inner.read_body_bytes() => read,
-            cause = poll_fn(|cx| deadline.poll(cx)) => Err(over_time(cause)),
+            cause = poll_fn(|cx| deadline.poll(cx, None)) => Err(over_time(cause)),
         }
     }
 
@@ -163,7 +163,7 @@ impl Session for Stream {
         tokio::select! {
             biased;
             read = inner.read_body_or_idle(no_body_expected) => read,
-            cause = poll_fn(|cx| deadline.poll(cx)) => Err(over_time(cause)),
+            cause = poll_fn(|cx| deadline.poll(cx, None)) => Err(over_time(cause)),
         }
     }
 
