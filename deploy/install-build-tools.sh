@@ -11,6 +11,11 @@ package_of() {
     apt:cc | apt:make) echo build-essential ;;
     dnf:cc) echo gcc gcc-c++ ;;
     apk:cc | apk:make) echo build-base ;;
+    apt:h2load) echo nghttp2-client ;;
+    dnf:h2load | apk:h2load | brew:h2load) echo nghttp2 ;;
+    apt:node) echo nodejs ;;
+    dnf:node | apk:node) echo nodejs ;;
+    apt:python3) echo python3 python3-venv ;;
     apt:redis-server) echo redis-server ;;
     *:redis-server) echo redis ;;
     *) echo "$2" ;;
@@ -65,6 +70,13 @@ need_tools() {
             exit 1
         fi
     done
+}
+
+# Debian splits the module that makes virtual environments from Python itself.
+need_packages_for_venv() {
+    manager=$(package_manager)
+    [ "$manager" = apt ] || return 0
+    install_packages apt python3-venv
 }
 
 install_packages() {

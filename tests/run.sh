@@ -54,4 +54,5 @@ stage "unit and doc tests" cargo test --workspace --exclude tests --locked
 
 GATEWAY_BIN="$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/debug/gateway"
 export GATEWAY_BIN
+stage "programs of others for end-to-end tests" tests/tools/install.sh
 stage "end-to-end tests" cargo test -p tests --locked

@@ -50,6 +50,7 @@ mod shutdown;
 mod slowness;
 mod streams;
 mod tls;
+mod tools;
 mod upgrades;
 mod upstream_h2;
 mod upstream_tls;

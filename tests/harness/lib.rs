@@ -24,6 +24,7 @@ pub mod dns;
 pub mod gateway;
 pub mod ports;
 pub mod tls;
+pub mod tool;
 pub mod wait;
 pub mod wire;
 
