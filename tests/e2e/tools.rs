@@ -11,7 +11,7 @@ fn both_listeners(rest: &str) -> (Config, Authority) {
     let identity = authority.issue_with(&["localhost", "127.0.0.1"], |params| {
         let today = harness::tls::rcgen::date_time_ymd(2026, 1, 1);
         params.not_before = today;
-        params.not_after = today + std::time::Duration::from_secs(360 * 24 * 3600);
+        params.not_after = today + std::time::Duration::from_hours(360 * 24);
     });
     let text = format!(
         "[listener.plain]\naddress = \"@address.plain@\"\n\
