@@ -14,6 +14,7 @@ mod handshakes;
 pub mod headers;
 mod http2_head;
 mod lower;
+mod mirror;
 mod reception;
 pub mod reply;
 mod request;
@@ -35,6 +36,7 @@ use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::{FailToProxy, ProxyWarnLogContext};
 
+use crate::client::Client;
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::runtime::Live;
@@ -65,12 +67,18 @@ pub struct Shared {
 pub struct Gateway {
     shared: Arc<Shared>,
     worker: usize,
+    /// For what is sent beside the requests.
+    client: Arc<Client>,
 }
 
 impl Gateway {
     /// For one worker, counted from 0.
     pub fn new(shared: Arc<Shared>, worker: usize) -> Self {
-        Self { shared, worker }
+        Self {
+            shared,
+            worker,
+            client: Arc::default(),
+        }
     }
 }
 
@@ -127,7 +135,9 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        forward::body(session, body, end, ctx)
+        forward::body(session, body, end, ctx)?;
+        mirror::body(&self.client, ctx, body.as_ref(), end);
+        Ok(())
     }
 
     async fn upstream_response_filter(

@@ -35,6 +35,7 @@ mod limits;
 mod listeners;
 mod malformed;
 mod metrics;
+mod mirrors;
 mod names;
 mod notify;
 mod paths;

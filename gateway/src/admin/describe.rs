@@ -90,6 +90,7 @@ pub fn route(route: &RouteConfig, loaded: &Loaded) -> Value {
         "policies": policies(route, sources),
         "timeout": duration(route.timeout),
         "deadline-from": route.deadline_from.as_ref().map(|name| format!("header.{name}")),
+        "mirror": route.mirror.map(|id| name(id, config)),
         "fallback": route.fallback.as_ref().map(|found| fallback(found, config)),
         "retry": route.retry.as_ref().map(retry::value),
         "stream-idle-timeout": duration(route.stream.idle),
@@ -107,6 +108,11 @@ pub fn route(route: &RouteConfig, loaded: &Loaded) -> Value {
 /// A retry policy in one line.
 pub fn retry_line(retry: &RetryConfig) -> String {
     retry::line(retry)
+}
+
+/// The name of an upstream.
+pub fn upstream_name(id: UpstreamId, config: &Config) -> &str {
+    name(id, config)
 }
 
 /// A fallback in one line.

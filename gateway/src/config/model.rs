@@ -109,6 +109,8 @@ pub struct RouteConfig {
     pub deadline_from: Option<HeaderName>,
     /// What happens when the upstream has failed for good.
     pub fallback: Option<FallbackConfig>,
+    /// The upstream that gets copies of the requests.
+    pub mirror: Option<UpstreamId>,
     /// How failed attempts are repeated; `None`: not at all.
     pub retry: Option<RetryConfig>,
     /// What holds for a stream once its head is there.

@@ -79,6 +79,7 @@ impl Collector for Families {
         families.push(self.retries());
         families.extend(self.targets());
         families.extend(self.breakers());
+        families.push(self.mirrors());
         families.push(self.reloads());
         families.push(self.lookups());
         families.push(self.dropped());
@@ -179,6 +180,24 @@ impl Families {
         family(
             "gateway_upstream_attempts_total",
             "Attempts at targets by result.",
+            MetricType::COUNTER,
+            samples,
+        )
+    }
+
+    fn mirrors(&self) -> MetricFamily {
+        let mut samples = Vec::new();
+        for (route, handle) in &*lock(&self.metrics.mirrors) {
+            for (count, (_, result)) in handle.read_pairs().filter(|(count, _)| count.read() > 0) {
+                samples.push(counter(
+                    &[("route", route), ("result", result)],
+                    count.read(),
+                ));
+            }
+        }
+        family(
+            "gateway_mirror_total",
+            "Copies of requests for a mirror by result.",
             MetricType::COUNTER,
             samples,
         )

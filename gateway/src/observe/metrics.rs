@@ -88,6 +88,47 @@ pub struct BreakerMetrics {
     pub refused: Counter,
 }
 
+/// What became of a copy for a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MirrorResult {
+    /// It was answered, whatever the answer.
+    Sent,
+    /// It was not.
+    Failed,
+    /// Dropped: too many were under way.
+    Busy,
+    /// Dropped: its body is larger than what is kept.
+    TooLarge,
+}
+
+impl MirrorResult {
+    pub(super) const ALL: [(Self, &'static str); 4] = [
+        (Self::Sent, "sent"),
+        (Self::Failed, "failed"),
+        (Self::Busy, "busy"),
+        (Self::TooLarge, "too-large"),
+    ];
+}
+
+/// Copies of one route's requests.
+#[derive(Debug, Default)]
+pub struct MirrorMetrics([Counter; 4]);
+
+impl MirrorMetrics {
+    /// Counts a copy.
+    pub fn count(&self, result: MirrorResult) {
+        if let Some((counter, _)) = self.read_pairs().find(|(_, (of, _))| *of == result) {
+            counter.add_one();
+        }
+    }
+
+    pub(super) fn read_pairs(
+        &self,
+    ) -> impl Iterator<Item = (&Counter, (MirrorResult, &'static str))> {
+        self.0.iter().zip(MirrorResult::ALL)
+    }
+}
+
 /// What became of failed attempts that a retry policy covers: repeated, or why not.
 #[derive(Debug, Default)]
 pub struct RetryMetrics {
@@ -108,6 +149,7 @@ pub struct Metrics {
     pub(super) targets: Handles<Two, TargetMetrics>,
     pub(super) retries: Handles<Arc<str>, RetryMetrics>,
     pub(super) breakers: Handles<Arc<str>, BreakerMetrics>,
+    pub(super) mirrors: Handles<Arc<str>, MirrorMetrics>,
     /// Requests that no route took, by status.
     pub unrouted: StatusCounters,
     /// Reloads that were applied.
@@ -201,6 +243,14 @@ impl RetryMetrics {
 }
 
 impl Metrics {
+    /// The handle for the copies of a route's requests.
+    pub fn mirror(&self, route: &Arc<str>) -> Arc<MirrorMetrics> {
+        lock(&self.mirrors)
+            .entry(route.clone())
+            .or_default()
+            .clone()
+    }
+
     /// The handle for the repetitions at an upstream.
     pub fn retries(&self, upstream: &Arc<str>) -> Arc<RetryMetrics> {
         lock(&self.retries)
@@ -248,6 +298,7 @@ impl Metrics {
         lock(&self.upstream_seconds).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.breakers).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.targets).retain(|_, handle| Arc::strong_count(handle) > 1);
+        lock(&self.mirrors).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.retries).retain(|_, handle| Arc::strong_count(handle) > 1);
     }
 }

@@ -13,6 +13,7 @@ use plugins::contract::view::{ClientCertificate, RequestBody};
 use super::dialect::Dialect;
 use super::forward::again::Again;
 use super::grpc_web::Bridge;
+use super::mirror::Copy;
 use crate::decide::Identified;
 use crate::routing::Captures;
 use crate::runtime::action::{Action, Arm};
@@ -77,6 +78,8 @@ pub(super) struct Progress {
     pub(super) attempts: u32,
     /// What failed attempts leave behind; most requests have none.
     pub(super) again: Option<Box<Again>>,
+    /// The copy for the route's mirror.
+    pub(super) mirror: Option<Box<Copy>>,
     /// When the current attempt was begun.
     pub(super) picked: Option<Instant>,
     /// From picking to the last byte, of all attempts together.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::ctx::Ctx;
 use super::request::{Count, remaining};
-use super::{affinity, cookie, failure, grpc, headers, lower, silence};
+use super::{affinity, cookie, failure, grpc, headers, lower, mirror, silence};
 use crate::config::model::Protocol;
 use crate::decide;
 use crate::runtime::route::Route;
@@ -106,6 +106,7 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
     let Some(route) = seen.route.and_then(|index| snapshot.routes.get(index)) else {
         return Err(failed(ErrorType::InternalError));
     };
+    let mut copy = progress.mirror.take();
     let original = session.req_header();
     let identified = seen.identified(snapshot, original);
     let view = identified.view(&original.method, original.uri.query(), &original.headers);
@@ -131,10 +132,12 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         // Pingora passes no `100 Continue` on to streams. Upstreams must not wait for a body that waits for them.
         head.remove_header(&http::header::EXPECT);
     }
+    mirror::begin(session, head, route, &hop, memory, &mut copy);
     if let Err(error) = headers::prepare(head, &hop, route, upstream, seen.path.is_some()) {
         progress.reply = Some(crate::decide::refusals::value(error));
         return Err(failed(failure::REFUSED));
     }
+    progress.mirror = copy;
     if let Some(again) = &progress.again {
         again.mark(head)?;
     }

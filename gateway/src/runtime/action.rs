@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -9,8 +10,10 @@ use plugins::contract::flow::{Reply, ReplyBody};
 use plugins::contract::template::Template;
 use plugins::contract::value::{Value, ValueError};
 use plugins::contract::view::RequestView;
+use tokio::sync::Semaphore;
 
 use crate::observe::histogram::Histogram;
+use crate::observe::metrics::MirrorMetrics;
 use crate::routing::RouteRequest;
 use crate::routing::pattern::Condition;
 use crate::upstream::Upstream;
@@ -39,6 +42,18 @@ pub struct Respond {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Content.
     pub body: Bytes,
+}
+
+/// Where copies of a route's requests go.
+pub struct Mirror {
+    /// The upstream that gets them.
+    pub upstream: Arc<Upstream>,
+    /// What became of them.
+    pub metrics: Arc<MirrorMetrics>,
+    /// One for each copy that may be under way.
+    pub permits: Arc<Semaphore>,
+    /// How long one may take.
+    pub time: Duration,
 }
 
 /// What happens when the upstream has failed for good.
@@ -76,6 +91,8 @@ pub struct Forward {
     pub choices: usize,
     /// When the chosen one has failed for good.
     pub fallback: Option<Fallback>,
+    /// Where copies of the requests go.
+    pub mirror: Option<Mirror>,
 }
 
 /// One upstream of a route.

@@ -10,8 +10,9 @@ use plugins::chain::Chain;
 use plugins::contract::place::Span;
 use plugins::contract::plugin::CompileError as PluginError;
 use plugins::ip_filter::Ranges;
+use tokio::sync::Semaphore;
 
-use super::action::{Action, Arm, Choice, Fallback, Forward, Respond};
+use super::action::{Action, Arm, Choice, Fallback, Forward, Mirror, Respond};
 use super::route::Route;
 use super::{Listener, Snapshot};
 use crate::config::Loaded;
@@ -26,6 +27,9 @@ use crate::upstream::{Upstream, UpstreamError};
 
 /// Largest file that `body-file` may name.
 const BODY_FILE_MAX: u64 = 16 << 20;
+
+/// Copies of one route's requests that may be under way; more are dropped.
+const MIRRORED_MAX: usize = 64;
 
 /// Why a valid configuration cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -281,11 +285,20 @@ fn action(
         Some(FallbackConfig::Upstream(id)) => Some(Fallback::Arm(arms.add(*id))),
         Some(FallbackConfig::Respond(respond)) => Some(Fallback::Reply(self::respond(respond)?)),
     };
+    let mirror = config.mirror.and_then(|id| {
+        Some(Mirror {
+            upstream: upstreams.get(id.0)?.clone(),
+            metrics: metrics.mirror(&config.name),
+            permits: Arc::new(Semaphore::new(MIRRORED_MAX)),
+            time: config.timeout,
+        })
+    });
     Ok(Action::Forward(Forward {
         arms: arms.found,
         choice,
         choices,
         fallback,
+        mirror,
     }))
 }
 

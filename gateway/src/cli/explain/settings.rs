@@ -30,6 +30,9 @@ pub(super) fn of(route: &RouteConfig, config: &Config, sources: &SourceMap) -> V
         .fallback
         .as_ref()
         .map(|fallback| ("fallback", describe::fallback_line(fallback, config)));
+    let mirror = route
+        .mirror
+        .map(|id| ("mirror", describe::upstream_name(id, config).to_owned()));
     let [idle, max] = stream(route);
     let all = [
         Some(timeout),
@@ -38,6 +41,7 @@ pub(super) fn of(route: &RouteConfig, config: &Config, sources: &SourceMap) -> V
         deadline,
         retry,
         fallback,
+        mirror,
         path,
         host,
         slash,

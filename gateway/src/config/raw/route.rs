@@ -51,6 +51,8 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) deadline_from: Option<At<Value>>,
     /// When the upstream has failed for good: another upstream, or an answer like `respond`.
     pub(in crate::config) fallback: Option<At<Either<String, RawRespond>>>,
+    /// An upstream that gets a copy of every request; its answers are dropped.
+    pub(in crate::config) mirror: Option<At<String>>,
     /// How failed attempts are repeated; `"none"` drops the default. Default: not at all.
     pub(in crate::config) retry: Option<At<RawRetryOrNone>>,
     /// How long a stream (Upgrade, server-sent events, gRPC) may be silent in both directions. Default: `"5min"`.

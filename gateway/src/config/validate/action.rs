@@ -88,7 +88,12 @@ fn only(
 }
 
 impl Context<'_> {
-    fn upstream(&mut self, name: &str, span: &Span, scope: &Scope<'_>) -> Option<UpstreamId> {
+    pub(super) fn upstream(
+        &mut self,
+        name: &str,
+        span: &Span,
+        scope: &Scope<'_>,
+    ) -> Option<UpstreamId> {
         self.reference("upstream", name, span, scope.upstreams)
             .map(UpstreamId)
     }

@@ -97,6 +97,7 @@ fn over(own: RawRoute, base: RawRoute) -> RawRoute {
             .deadline_from
             .or(base.deadline_from.filter(|_| forwards)),
         fallback: own.fallback.or(base.fallback.filter(|_| forwards)),
+        mirror: own.mirror.or(base.mirror.filter(|_| forwards)),
         retry: own.retry.or(base.retry.filter(|_| forwards)),
         stream_idle_timeout: own.stream_idle_timeout.or(base.stream_idle_timeout),
         stream_max: own.stream_max.or(base.stream_max),
@@ -105,7 +106,7 @@ fn over(own: RawRoute, base: RawRoute) -> RawRoute {
 }
 
 /// Every key with its place.
-pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 16] {
+pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 17] {
     fn place<T>(leaf: Option<&At<T>>) -> Option<Span> {
         leaf.map(At::span)
     }
@@ -122,6 +123,7 @@ pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 16] {
         ("timeout", place(route.timeout.as_ref())),
         ("deadline-from", place(route.deadline_from.as_ref())),
         ("fallback", place(route.fallback.as_ref())),
+        ("mirror", place(route.mirror.as_ref())),
         ("retry", place(route.retry.as_ref())),
         (
             "stream-idle-timeout",

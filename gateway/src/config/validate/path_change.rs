@@ -45,6 +45,7 @@ fn idle(raw: &RawRoute, context: &mut Context<'_>) {
         ("host", raw.host.as_ref().map(At::span)),
         ("deadline-from", raw.deadline_from.as_ref().map(At::span)),
         ("fallback", raw.fallback.as_ref().map(At::span)),
+        ("mirror", raw.mirror.as_ref().map(At::span)),
         ("retry", raw.retry.as_ref().map(At::span)),
     ];
     for (key, span) in keys {

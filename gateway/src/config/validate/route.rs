@@ -16,6 +16,7 @@ use super::matcher::matcher;
 use super::{Context, Names, action, bounds, conflict, path_change, plain, retry};
 use crate::config::model::{
     Action, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits, TrailingSlash,
+    UpstreamId,
 };
 use crate::config::raw::{Either, RawDefaults, RawNames, RawRoute, RawTrailingSlash, WithPolicies};
 use crate::routing::pattern::Matcher;
@@ -46,6 +47,7 @@ struct Rest {
     timeout: Duration,
     deadline_from: Option<HeaderName>,
     fallback: Option<FallbackConfig>,
+    mirror: Option<UpstreamId>,
     retry: Option<RetryConfig>,
     stream: StreamLimits,
     trailing_slash: TrailingSlash,
@@ -251,6 +253,10 @@ fn rest(
         Some(own) => retry::retry(own, context),
         None => shared.retry.as_ref().and_then(|(_, retry)| retry.clone()),
     };
+    let mirror = raw
+        .mirror
+        .as_ref()
+        .map(|name| context.upstream(name, &name.span(), &scope));
     let fallback = raw.fallback.as_ref().map(|raw| {
         action::fallback(
             raw,
@@ -263,6 +269,10 @@ fn rest(
     let forwards = matches!(action, Action::Upstream(_) | Action::Split(_));
     Some(Rest {
         deadline_from: deadline_from(raw, context),
+        mirror: match mirror {
+            Some(mirror) => Some(mirror?),
+            None => None,
+        },
         fallback: match fallback {
             Some(fallback) => Some(fallback?),
             None => None,
@@ -384,6 +394,7 @@ fn finished(draft: Draft) -> Option<RouteConfig> {
         timeout: rest.timeout,
         deadline_from: rest.deadline_from,
         fallback: rest.fallback,
+        mirror: rest.mirror,
         retry: rest.retry,
         stream: rest.stream,
         trailing_slash: rest.trailing_slash,

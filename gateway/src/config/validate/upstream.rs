@@ -237,6 +237,7 @@ pub(super) fn warn_unused(config: &Config, report: &mut Report) {
             Action::Split(split) => used.extend(split.arms.iter().map(|(id, _)| *id)),
             Action::Redirect { .. } | Action::Respond(_) => {}
         }
+        used.extend(route.mirror);
         if let Some(FallbackConfig::Upstream(id)) = &route.fallback {
             used.insert(*id);
         }

@@ -1,0 +1,90 @@
+//! Copies of requests for a second upstream: whole, at most one for each request, and never waited for.
+
+use harness::{Backend, Config, Gateway, H2Request, H2c, Script, wait};
+
+use crate::fixture::config;
+
+fn mirrored(shadow: std::net::SocketAddr, orders: &Backend) -> Gateway {
+    Gateway::start(routes(orders).upstream("shadow", shadow))
+}
+
+fn routes(orders: &Backend) -> Config {
+    let text = "[upstream.shadow]\ntargets = [\"@upstream.shadow@\"]\n\
+                [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\nmirror = \"shadow\"\n\
+                retry = { attempts = 2, backoff = \"0ms\", on = [\"503\"], methods = [\"GET\", \"PUT\"] }\n";
+    config(text, orders)
+}
+
+fn copies(gateway: &Gateway, result: &str) -> u64 {
+    let result = format!("result=\"{result}\"");
+    gateway.metric("gateway_mirror_total", &["route=\"all\"", &result])
+}
+
+#[test]
+fn a_mirror_gets_what_the_upstream_gets() {
+    let (orders, shadow) = (Backend::start(), Backend::start());
+    let gateway = mirrored(shadow.addr(), &orders);
+    shadow.always(Script::answer(500, "nobody hears this"));
+    for (count, (method, body)) in [("GET", &b""[..]), ("POST", b"pay 5 EUR"), ("DELETE", b"")]
+        .into_iter()
+        .enumerate()
+    {
+        let path = format!("/orders/{count}?x=1");
+        let answer = gateway.request(method, &path, &[("x-tenant", "acme")], body);
+        assert_eq!(answer.status, 200);
+        let copy = shadow.wait_requests(count + 1).pop().unwrap();
+        let original = orders.last();
+        assert_eq!(
+            (copy.method.as_str(), &copy.target),
+            (method, &original.target)
+        );
+        assert_eq!(copy.body, body);
+        for name in ["x-tenant", "x-request-id", "x-forwarded-for", "host"] {
+            assert_eq!(copy.header(name), original.header(name), "{name}");
+        }
+    }
+    let request = H2Request::new("POST", "/h2").body("by another protocol");
+    assert_eq!(H2c::connect(gateway.addr()).request(request).status, 200);
+    assert_eq!(
+        shadow.wait_requests(4).pop().unwrap().text(),
+        "by another protocol"
+    );
+    wait::until(wait::DEADLINE, "four copies", || {
+        copies(&gateway, "sent") == 4
+    });
+    assert_eq!(shadow.faults(), [""; 0]);
+}
+
+#[test]
+fn a_mirror_that_is_silent_or_gone_slows_nobody() {
+    let orders = Backend::start();
+    let silent = Backend::start();
+    silent.always(Script::stall());
+    let gateway = mirrored(silent.addr(), &orders);
+    let mut client = gateway.client();
+    for _ in 0..100 {
+        assert_eq!(client.get("/").status, 200);
+    }
+    assert_eq!(orders.requests().len(), 100);
+    assert_eq!(copies(&gateway, "busy"), 36, "no more than 64 at a time");
+    let gone = mirrored(Backend::refusing(), &orders);
+    assert_eq!(gone.get("/").status, 200);
+    wait::until(wait::DEADLINE, "a failed copy", || {
+        copies(&gone, "failed") == 1
+    });
+}
+
+#[test]
+fn a_request_is_copied_once_and_only_whole() {
+    let (orders, shadow) = (Backend::start(), Backend::start());
+    let gateway = mirrored(shadow.addr(), &orders);
+    orders.once(Script::status(503));
+    assert_eq!(gateway.request("PUT", "/", &[], b"once").status, 200);
+    assert_eq!(orders.requests().len(), 2, "tried again");
+    let large = vec![b'x'; (64 << 10) + 1];
+    assert_eq!(gateway.request("POST", "/", &[], &large).status, 200);
+    assert_eq!(copies(&gateway, "too-large"), 1);
+    wait::until(wait::DEADLINE, "one copy", || copies(&gateway, "sent") == 1);
+    let seen = shadow.requests();
+    assert_eq!((seen.len(), seen[0].text().as_str()), (1, "once"));
+}
