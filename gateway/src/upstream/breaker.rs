@@ -8,7 +8,7 @@
 //!                                                             └────────────────────────────┘
 //! ```
 //!
-//! Half-open lets at most [`TRIALS`] attempts through at once and refuses all others. An attempt that was admitted
+//! Half-open lets at most `TRIALS` attempts through at once and refuses all others. An attempt that was admitted
 //! before the last change of state has no vote. While it is closed, admitting costs two loads and hearing of an end one
 //! update; only changes of state lock. The clock is an argument.
 

@@ -1,7 +1,7 @@
 //! Whether a target may be picked: what checks and outlier ejection say of it. One load a pick, no lock.
 //!
 //! A new target is in good standing: until somebody knows better, it gets requests. Only the health scheduler lets checks
-//! speak and lets ejected targets back; only [`Outlier`](super::outlier::Outlier) ejects.
+//! speak and lets ejected targets back; only `outlier::Outlier` ejects.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
