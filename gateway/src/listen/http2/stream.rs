@@ -2,7 +2,7 @@
 //!
 //! On HTTP/1 a request as a whole ends by `Conn`, whose reads fail once its deadline is over. Streams share their
 //! connection, so here the session itself has the deadline: Pingora waits for the client (or for news that it is gone) all
-//! the time it works on a request. Everything else is handed on; `decisions/0016` says why it is done like this.
+//! the time it works on a request. Everything else is handed on; `decisions/0019` says why it is done like this.
 
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
