@@ -1,6 +1,7 @@
 //! The harness itself keeps its promises, shown without a gateway: clients talk to backends directly.
 
 mod backends;
+mod idp;
 
 use std::time::Duration;
 

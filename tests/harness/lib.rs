@@ -22,9 +22,11 @@ pub mod client;
 pub mod config;
 pub mod dns;
 pub mod gateway;
+pub mod idp;
 pub mod ports;
 pub mod tls;
 pub mod tool;
+pub mod visitor;
 pub mod wait;
 pub mod wire;
 
@@ -39,5 +41,7 @@ pub use client::{
 pub use config::Config;
 pub use dns::Dns;
 pub use gateway::{Exit, Gateway, Instance, Reloads, Stranger, cli, cli_in};
+pub use idp::Idp;
 pub use tls::{Authority, Identity};
+pub use visitor::{Page, Visitor};
 pub use wire::Headers;

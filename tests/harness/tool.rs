@@ -22,17 +22,29 @@ pub struct Server {
 impl Server {
     /// Starts a Python script that prints its port on 127.0.0.1 and ends with its standard input.
     pub fn python(script: &str) -> Self {
-        let mut process = Command::new(python())
-            .arg(scripts().join(script))
+        Self::start(&python(), &scripts().join(script))
+    }
+
+    /// Starts a Node.js script that does the same.
+    pub fn node(script: &str) -> Self {
+        Self::start(Path::new("node"), &node_scripts().join(script))
+    }
+
+    fn start(program: &Path, script: &Path) -> Self {
+        let mut process = Command::new(program)
+            .arg(script)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| missing(&python(), &error));
+            .unwrap_or_else(|error| missing(program, &error));
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("piped"))
             .read_line(&mut line)
             .expect("the script prints its port");
-        let port: u16 = line.trim().parse().expect("a port");
+        let port: u16 = line.trim().parse().unwrap_or_else(|_| {
+            let script = script.display();
+            panic!("{script} printed no port; tests/tools/install.sh brings what it needs")
+        });
         Self {
             process,
             addr: SocketAddr::from(([127, 0, 0, 1], port)),
@@ -64,8 +76,7 @@ pub fn python_module(args: &[&str]) -> (String, bool) {
 
 /// Runs a Node.js script to its end and returns what it printed; panics unless it succeeded.
 pub fn node_script(script: &str, args: &[&str]) -> String {
-    // Modules are looked for beside the script, so the installer has put a copy beside the modules.
-    let script = installed().join("node").join(script);
+    let script = node_scripts().join(script);
     let mut all = vec![script.to_str().expect("a path of text")];
     all.extend(args);
     run(Path::new("node"), &all)
@@ -114,6 +125,11 @@ fn python() -> PathBuf {
 
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tools")
+}
+
+/// Modules are looked for beside the script, so the installer has put a copy beside the modules.
+fn node_scripts() -> PathBuf {
+    installed().join("node")
 }
 
 /// Where the installer puts what is not the system's.
