@@ -38,6 +38,8 @@ fn first_half(bits: u128) -> u64 {
 
 /// However few connections an address may have at once, it may open so many in a second, one after the other.
 const ARRIVALS_MIN: usize = 1000;
+/// How often an address may fill its places anew in a second: a test of load without keep-alive opens some thousands.
+const TURNS: usize = 10;
 
 /// The addresses that are connected to one listener.
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ impl Crowd {
         max: usize,
     ) -> Result<Place, TurnedAway> {
         let household = Household::of(address);
-        if self.arrivals.note(household) > max.max(ARRIVALS_MIN) {
+        if self.arrivals.note(household) > max.saturating_mul(TURNS).max(ARRIVALS_MIN) {
             return Err(TurnedAway::Flood);
         }
         let mut open = self.open();
