@@ -75,13 +75,13 @@ async fn serve(source: Source, start: Start, ready: impl FnOnce()) -> Result<(),
     say_hello(&shared, &house.listeners);
     notify::ready();
     ready();
-    let last_call = tokio::select! {
-        () = signals.until_stopped(&house.reloader, &shared) => {
+    let last_call = match until_the_end(&mut signals, &house, &shared).await {
+        End::Asked => {
             notify::stopping();
             house.control.stopping();
             Duration::ZERO
         }
-        () = house.until_handed_over() => {
+        End::HandedOver => {
             house.leave();
             LAST_CALL
         }
@@ -90,6 +90,33 @@ async fn serve(source: Source, start: Start, ready: impl FnOnce()) -> Result<(),
     stop(&shared, &house.listeners, last_call, signals).await;
     house.admin.close();
     Ok(())
+}
+
+/// Why a process ends.
+enum End {
+    /// A signal asked for it.
+    Asked,
+    /// A successor serves, or may.
+    HandedOver,
+}
+
+/// Serves until a signal or a successor ends it. A successor that has our sockets already is waited for: the files of unix
+/// sockets may be what it serves on by now.
+async fn until_the_end(signals: &mut Signals, house: &House, shared: &Shared) -> End {
+    let handed_over = house.until_handed_over();
+    tokio::pin!(handed_over);
+    tokio::select! {
+        () = signals.until_stopped(&house.reloader, shared) => {}
+        () = &mut handed_over => return End::HandedOver,
+    }
+    tracing::info!("Asked to stop");
+    tokio::select! {
+        // A hand-over holds it to its end.
+        _nothing_under_way = house.reloader.hold() => End::Asked,
+        () = &mut handed_over => End::HandedOver,
+        // Impatience does not tell who has the sockets.
+        () = signals.end() => End::HandedOver,
+    }
 }
 
 /// Everything that a configuration needs but its sockets.

@@ -184,8 +184,40 @@ fn a_successor_that_is_never_ready_is_told_to_go() {
     assert_eq!(generation(&gateway), "1");
 }
 
+#[test]
+fn who_is_asked_to_stop_during_a_hand_over_ends_it_first() {
+    let backend = Backend::start();
+    let text = format!("{TEXT}\n[listener.local]\naddress = \"unix:@dir@/local.sock\"\n")
+        .replace("match = \"/**\"", "match = \"/**\"\nlistener = \"any\"");
+    for serves in [true, false] {
+        let mut gateway = Gateway::start(config(&text, &backend));
+        let files = ["local.sock", "control.sock"].map(|name| gateway.path(name));
+        let mut successor = take_sockets(&files[1], 4);
+        gateway.signal("TERM");
+        gateway.wait_log("Asked to stop");
+        assert_eq!(generation(&gateway), "1", "it serves on meanwhile");
+        if serves {
+            successor.get_mut().write_all(b"ready\n").unwrap();
+            let mut last = String::new();
+            successor.read_line(&mut last).unwrap();
+            assert_eq!(last, "draining\n");
+        } else {
+            drop(successor);
+        }
+        assert_eq!(gateway.wait_exit(DEADLINE).code(), Some(0));
+        for file in files {
+            assert_eq!(file.exists(), serves, "{}", file.display());
+        }
+    }
+}
+
 /// Plays a successor up to where it should say that it serves.
 fn take(path: &Path) -> BufReader<UnixStream> {
+    // The listener, the admin listener, the control socket.
+    take_sockets(path, 3)
+}
+
+fn take_sockets(path: &Path, count: usize) -> BufReader<UnixStream> {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.write_all(b"gateway-control 1 take\n").unwrap();
@@ -195,8 +227,7 @@ fn take(path: &Path) -> BufReader<UnixStream> {
         line.clear();
         assert!(stream.read_line(&mut line).unwrap() > 0, "the sockets");
     }
-    // The listener, the admin listener, the control socket.
-    assert_eq!(line, "sockets 3\n");
+    assert_eq!(line, format!("sockets {count}\n"));
     stream
 }
 
