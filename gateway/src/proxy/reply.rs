@@ -27,7 +27,7 @@ pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) ->
         return send_head(session, ctx, head).await;
     }
     let (mut head, body) = compose(reply, ctx.seen.id.to_str().unwrap_or_default())?;
-    response::finish_head(session, &mut head, ctx, true);
+    response::finish_head(session, &mut head, ctx, None);
     keep_usable(session, ctx.seen.body);
     let bodiless =
         body.is_empty() || session.req_header().method == Method::HEAD || !has_length(reply.status);
@@ -42,7 +42,7 @@ pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) ->
 
 /// Sends an answer that is nothing but a head. (Pingora's own way would end it with a frame of its own.)
 async fn send_head(session: &mut Session, ctx: &mut Ctx, mut head: ResponseHeader) -> Result<()> {
-    response::finish_head(session, &mut head, ctx, true);
+    response::finish_head(session, &mut head, ctx, None);
     keep_usable(session, ctx.seen.body);
     let whole = HttpTask::Header(Box::new(head), true);
     session.write_response_tasks(vec![whole]).await.map(drop)

@@ -13,6 +13,7 @@ use plugins::contract::view::ResponseView;
 use super::ctx::{Ctx, Seen};
 use super::dialect::Dialect;
 use super::request::remaining;
+use super::response_head::OwnHop;
 use super::{affinity, failure, forward, lower, response_head, silence, trailers};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
@@ -21,9 +22,8 @@ use crate::upstream::Outcome;
 
 /// Changes the head. Informational heads pass as they are; 101 is final.
 pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
-    if let Some(fault) = response_head::fault(head) {
-        return Err(Error::explain(InvalidHTTPHeader, fault).into_up());
-    }
+    let hop = response_head::look(head)
+        .map_err(|fault| Error::explain(InvalidHTTPHeader, fault).into_up())?;
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if switching && !session.is_upgrade_req() {
         // Pingora compares what both sides asked for; where neither did, it would let the client's side become raw.
@@ -57,7 +57,7 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     if let Some(bridge) = &mut ctx.progress.bridge {
         bridge.head(head)?;
     }
-    finish_head(session, head, ctx, false);
+    finish_head(session, head, ctx, Some(hop));
     Ok(())
 }
 
@@ -84,12 +84,13 @@ fn is_event_stream(kind: &HeaderValue) -> bool {
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
-/// What every answer gets, whoever made it: the policies' changes, the request id, the end of a draining connection.
+/// What every answer gets, whoever made it: the policies' changes, the request id, the end of a draining connection. An
+/// upstream's answer loses what it says of its own hop; ours has none.
 pub(super) fn finish_head(
     session: &mut Session,
     head: &mut ResponseHeader,
     ctx: &mut Ctx,
-    ours: bool,
+    hop: Option<OwnHop>,
 ) {
     let Ctx {
         snapshot,
@@ -104,6 +105,7 @@ pub(super) fn finish_head(
         let request = session.req_header();
         let identified = seen.identified(snapshot, request);
         let view = identified.view(&request.method, request.uri.query(), &request.headers);
+        let ours = hop.is_none();
         route
             .chain
             .on_response(&view, &mut ResponseView { head, ours }, memory);
@@ -113,8 +115,8 @@ pub(super) fn finish_head(
     let encrypted = facts.is_some_and(|facts| facts.tls.is_some());
     let hsts = encrypted.then(|| hsts(snapshot, seen)).flatten();
     lower::response(head, |fields| {
-        if !ours && status != StatusCode::SWITCHING_PROTOCOLS {
-            remove_hop_by_hop(fields);
+        if let Some(hop) = hop.filter(|_| status != StatusCode::SWITCHING_PROTOCOLS) {
+            remove_hop_by_hop(fields, hop);
         }
         fields.insert(&REQUEST_ID, seen.id.clone());
         if let Some(hsts) = hsts {
@@ -138,21 +140,12 @@ fn unchunk(session: &mut Session, head: &mut ResponseHeader) {
     }
 }
 
-/// Pingora sets `Connection` itself; what an upstream says of its own connection must not reach the client. One look at the
-/// names: most answers have none of them but `Connection`.
-fn remove_hop_by_hop(fields: &mut HeaderMap) {
-    let (mut nominates, mut others) = (false, false);
-    for (name, value) in &*fields {
-        match name.as_str() {
-            "connection" => nominates |= !names_nothing(value.as_bytes()),
-            "keep-alive" | "proxy-connection" | "upgrade" => others = true,
-            _ => {}
-        }
-    }
-    if nominates {
+/// Pingora sets `Connection` itself; what an upstream says of its own connection must not reach the client.
+fn remove_hop_by_hop(fields: &mut HeaderMap, hop: OwnHop) {
+    if hop.nominates {
         remove_nominated(fields);
     }
-    if others {
+    if hop.others {
         fields.remove(&KEEP_ALIVE);
         fields.remove(&PROXY_CONNECTION);
         // An offer that the gateway could not keep: it forwards no other protocol than the client asked for.
@@ -173,11 +166,6 @@ fn remove_nominated(fields: &mut HeaderMap) {
     for name in names {
         fields.remove(name);
     }
-}
-
-/// Nearly every `Connection` says one of these; `Keep-Alive` goes by its own name.
-fn names_nothing(options: &[u8]) -> bool {
-    options.eq_ignore_ascii_case(b"close") || options.eq_ignore_ascii_case(b"keep-alive")
 }
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");

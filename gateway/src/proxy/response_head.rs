@@ -14,27 +14,39 @@ const FIELD_EXTRA: usize = 4;
 /// Informational heads before an answer. Upstreams send one or two.
 pub(super) const INTERIM_MAX: u8 = 16;
 
-/// Why a head is no answer; `None` for most. One look at every field.
-pub(super) fn fault(head: &ResponseHeader) -> Option<&'static str> {
+/// What a head says of its own connection, which is nobody else's business.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OwnHop {
+    /// `Connection` names other fields.
+    pub(super) nominates: bool,
+    /// There are fields that belong to it without being named.
+    pub(super) others: bool,
+}
+
+/// One look at every field: what has to be removed, or why the head is no answer.
+pub(super) fn look(head: &ResponseHeader) -> Result<OwnHop, &'static str> {
     let (mut bytes, mut lengths, mut codings) = (0, Said::default(), Said::default());
+    let mut hop = OwnHop::default();
     for (name, value) in &head.headers {
         bytes += name.as_str().len() + value.len() + FIELD_EXTRA;
         match name.as_str() {
             "content-length" => lengths.add(is_plain_number(value)),
             "transfer-encoding" => codings.add(value.as_bytes().eq_ignore_ascii_case(b"chunked")),
+            "connection" => hop.nominates |= !names_nothing(value.as_bytes()),
+            "keep-alive" | "proxy-connection" | "upgrade" => hop.others = true,
             _ => {}
         }
     }
     if bytes > BYTES_MAX {
-        Some("a head that is too large")
+        Err("a head that is too large")
     } else if lengths.is_ambiguous() {
-        Some("an ambiguous length")
+        Err("an ambiguous length")
     } else if codings.is_ambiguous() {
-        Some("a transfer coding other than chunked")
+        Err("a transfer coding other than chunked")
     } else if codings.count > 0 && head.version == Version::HTTP_10 {
-        Some("a transfer coding in HTTP/1.0")
+        Err("a transfer coding in HTTP/1.0")
     } else {
-        None
+        Ok(hop)
     }
 }
 
@@ -56,6 +68,11 @@ impl Said {
     }
 }
 
+/// Nearly every `Connection` says one of these; `Keep-Alive` goes by its own name.
+fn names_nothing(options: &[u8]) -> bool {
+    options.eq_ignore_ascii_case(b"close") || options.eq_ignore_ascii_case(b"keep-alive")
+}
+
 fn is_plain_number(value: &HeaderValue) -> bool {
     !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit)
 }
@@ -73,6 +90,24 @@ pub(super) fn drop_framing_of_nothing(head: &mut ResponseHeader) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sees_what_a_head_says_of_its_own_connection() {
+        let look = |fields: &[(&'static str, &[u8])]| look(&head(Version::HTTP_11, fields));
+        let none = OwnHop::default();
+        let nominates = OwnHop {
+            nominates: true,
+            ..none
+        };
+        let others = OwnHop {
+            others: true,
+            ..none
+        };
+        assert_eq!(look(&[("connection", b"Close")]), Ok(none));
+        assert_eq!(look(&[("connection", b"close, x-a")]), Ok(nominates));
+        assert_eq!(look(&[("keep-alive", b"timeout=5")]), Ok(others));
+        assert_eq!(look(&[("upgrade", b"h2c")]), Ok(others));
+    }
 
     fn head(version: Version, fields: &[(&'static str, &[u8])]) -> ResponseHeader {
         let mut head = ResponseHeader::build(200, None).unwrap();
@@ -116,7 +151,7 @@ mod tests {
             (old, &[("transfer-encoding", b"chunked")], false),
             (new, &[("x-a", &large)], false),
         ] {
-            assert_eq!(fault(&head(version, fields)).is_none(), sound, "{fields:?}");
+            assert_eq!(look(&head(version, fields)).is_ok(), sound, "{fields:?}");
         }
     }
 }
