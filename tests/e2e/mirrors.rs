@@ -88,3 +88,22 @@ fn a_request_is_copied_once_and_only_whole() {
     let seen = shadow.requests();
     assert_eq!((seen.len(), seen[0].text().as_str()), (1, "once"));
 }
+
+#[test]
+fn a_copy_names_its_own_target_where_that_is_asked_for() {
+    let (orders, shadow) = (Backend::start(), Backend::start());
+    let text = "[upstream.shadow]\ntargets = [\"@upstream.shadow@\"]\nhost = \"target\"\n\
+                [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\nmirror = \"shadow\"\n";
+    let gateway = Gateway::start(config(text, &orders).upstream("shadow", shadow.addr()));
+    let target = shadow.addr().to_string();
+    assert_eq!(gateway.get("/").status, 200);
+    let copy = shadow.wait_requests(1).pop().unwrap();
+    assert_eq!(copy.header("host"), Some(target.as_str()));
+    // HTTP/1.0 without `Host` gets one of either upstream.
+    let plain = mirrored(shadow.addr(), &orders);
+    let answer = harness::raw(plain.addr(), b"GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(answer.status(), Some(200));
+    let copy = shadow.wait_requests(2).pop().unwrap();
+    assert_eq!(copy.header("host"), Some(target.as_str()));
+    assert_eq!(shadow.faults(), [""; 0]);
+}

@@ -16,7 +16,7 @@ use super::grpc_web::Bridge;
 use super::mirror::Copy;
 use crate::decide::Identified;
 use crate::routing::Captures;
-use crate::runtime::action::{Action, Arm};
+use crate::runtime::action::Arm;
 use crate::runtime::route::Route;
 use crate::runtime::{Listener, Snapshot};
 use crate::upstream::{Attempt, Outcome, Target};
@@ -111,10 +111,7 @@ impl Ctx {
     }
 
     pub(super) fn arm(&self) -> Option<&Arm> {
-        match &self.route()?.action {
-            Action::Forward(forward) => forward.arms.get(self.progress.arm?),
-            Action::Redirect { .. } | Action::Respond(_) => None,
-        }
+        self.route()?.action.forward()?.arms.get(self.progress.arm?)
     }
 
     /// Says how the current attempt went; not when the client ended it.

@@ -17,7 +17,6 @@ use super::request::{Count, remaining};
 use super::{affinity, cookie, failure, grpc, headers, lower, mirror, silence};
 use crate::config::model::Protocol;
 use crate::decide;
-use crate::runtime::route::Route;
 use crate::upstream::{Pick, Unavailable, Wish};
 
 /// Chooses the target of the next attempt.
@@ -119,9 +118,11 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         version: original.version,
         target: progress.target().map_or("", |target| &*target.address),
     };
-    let Some(upstream) = arm_config(route, progress.arm) else {
+    let arm = route.action.forward().zip(progress.arm);
+    let Some(arm) = arm.and_then(|(forward, arm)| forward.arms.get(arm)) else {
         return Err(failed(failure::NO_TARGET));
     };
+    let upstream = &arm.upstream.config;
     if upstream.protocol == Protocol::H2 && head.version != http::Version::HTTP_2 {
         // Over TLS, Pingora falls back to HTTP/1.1 where the target knows no ALPN.
         let reason = "the target did not agree on HTTP/2";
@@ -150,16 +151,6 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
     }
     route.chain.on_upstream_request(&view, head, memory);
     Ok(())
-}
-
-fn arm_config(route: &Route, arm: Option<usize>) -> Option<&crate::config::model::UpstreamConfig> {
-    match &route.action {
-        crate::runtime::action::Action::Forward(forward) => {
-            Some(&forward.arms.get(arm?)?.upstream.config)
-        }
-        crate::runtime::action::Action::Redirect { .. }
-        | crate::runtime::action::Action::Respond(_) => None,
-    }
 }
 
 /// Shows a piece of the request's body to the policies.

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use http::header::Entry;
+use http::header::{Entry, InvalidHeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::RequestHeader;
@@ -266,15 +266,21 @@ fn host(parts: &mut Parts, hop: &Hop<'_>, route: &Route, policy: &HostPolicy) ->
                 .uri
                 .authority()
                 .filter(|_| *policy == HostPolicy::Client);
-            // A service has no host; its name says at least who was meant.
-            let target = hop.target.strip_prefix("srv:").unwrap_or(hop.target);
-            HeaderValue::from_str(sent.map_or(target, |sent| sent.as_str()))
-                .map_err(|_| ValueError::NotText)?
+            match sent {
+                Some(sent) => HeaderValue::from_str(sent.as_str()),
+                None => host_of(hop.target),
+            }
+            .map_err(|_| ValueError::NotText)?
         }
         (None, HostPolicy::Literal(host)) => host.clone(),
     };
     parts.headers.insert(header::HOST, value);
     Ok(())
+}
+
+/// What `Host` says where it names the target. A service has no host; its name says at least who was meant.
+pub fn host_of(target: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_str(target.strip_prefix("srv:").unwrap_or(target))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{Version, header};
+use http::{HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 use plugins::chain::Memory;
@@ -17,7 +17,7 @@ use super::headers::{self, Hop};
 use super::lower;
 use crate::client::{Client, Limits};
 use crate::observe::metrics::MirrorResult;
-use crate::runtime::action::{Action, Mirror};
+use crate::runtime::action::Mirror;
 use crate::runtime::route::Route;
 use crate::upstream::{Outcome, Pick, Wish};
 
@@ -32,10 +32,7 @@ pub(super) struct Copy {
 }
 
 fn of(route: &Route) -> Option<&Mirror> {
-    match &route.action {
-        Action::Forward(forward) => forward.mirror.as_ref(),
-        Action::Redirect { .. } | Action::Respond(_) => None,
-    }
+    route.action.forward()?.mirror.as_ref()
 }
 
 /// Begins a copy with the head of the first attempt; a repeated attempt begins its body anew.
@@ -55,6 +52,7 @@ pub(super) fn begin(
         return;
     }
     let mut head = head.clone();
+    // Who gets it is known when it leaves: `launch` says so where `Host` was to say it.
     let hop = Hop { target: "", ..*hop };
     let changed = *hop.view.path != *session.req_header().uri.path();
     let fits = headers::prepare(&mut head, &hop, route, &mirror.upstream.config, changed);
@@ -106,12 +104,23 @@ fn launch(client: &Arc<Client>, mirror: &Mirror, mut head: RequestHeader, body: 
         mirror.metrics.count(MirrorResult::Failed);
         return;
     };
+    addressed(&mut head, &pick.attempt.target().address);
     framed(&mut head, body.len());
     let (client, metrics) = (client.clone(), mirror.metrics.clone());
     let time = mirror.time;
     tokio::spawn(async move {
         metrics.count(deliver(&client, pick, (head, body), time, permit).await);
     });
+}
+
+/// An empty `Host` was made before the target was known.
+fn addressed(head: &mut RequestHeader, target: &str) {
+    let host = head.headers.get(header::HOST);
+    if host.is_some_and(HeaderValue::is_empty)
+        && let Ok(host) = headers::host_of(target)
+    {
+        lower::change(head, |parts| parts.headers.insert(header::HOST, host));
+    }
 }
 
 /// A copy is whole, so it has a length whatever the original said.

@@ -34,6 +34,16 @@ pub enum Action {
     Respond(Respond),
 }
 
+impl Action {
+    /// Where it forwards to; `None` where it answers itself.
+    pub fn forward(&self) -> Option<&Forward> {
+        match self {
+            Self::Forward(forward) => Some(forward),
+            Self::Redirect { .. } | Self::Respond(_) => None,
+        }
+    }
+}
+
 /// An answer of the configuration.
 pub struct Respond {
     /// Status code.

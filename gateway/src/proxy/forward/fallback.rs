@@ -4,13 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use http::Method;
 use pingora::prelude::Session;
 use plugins::contract::flow::Reply;
 
 use crate::proxy::ctx::Ctx;
 use crate::proxy::request::remaining;
-use crate::runtime::action::{Action, Fallback};
+use crate::runtime::action::Fallback;
 use crate::upstream::retry::Cause;
 
 /// What became of a request whose upstream had failed.
@@ -33,10 +32,7 @@ impl Fell {
 }
 
 fn of(ctx: &Ctx) -> Option<&Fallback> {
-    match &ctx.route()?.action {
-        Action::Forward(forward) => forward.fallback.as_ref(),
-        Action::Redirect { .. } | Action::Respond(_) => None,
-    }
+    ctx.route()?.action.forward()?.fallback.as_ref()
 }
 
 /// Turns a request to the other upstream, if there is one that it has not been turned to before.
@@ -63,10 +59,7 @@ pub(super) fn follows(session: &Session, ctx: &mut Ctx, cause: Cause) -> bool {
     let method = &session.req_header().method;
     let retry = ctx.route().and_then(|route| route.retry.as_ref());
     let may_twice = cause == Cause::ConnectFailure
-        || retry.map_or_else(
-            || [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method),
-            |retry| retry.may_twice(method),
-        );
+        || retry.map_or_else(|| method.is_safe(), |retry| retry.may_twice(method));
     let whole = !session.as_ref().retry_buffer_truncated();
     let in_time = remaining(ctx.seen.deadline, Instant::now()).is_some();
     may_twice && whole && in_time && turn(ctx)
