@@ -3,11 +3,13 @@
 //! It has its own pool, apart from the proxy's. Pooled connections belong to the runtime that opened them, so each worker
 //! has a client of its own. It follows no redirects and repeats nothing.
 
+pub mod call;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use pingora::ErrorType;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
@@ -36,6 +38,8 @@ pub struct Limits {
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
     /// Its content.
     pub body: Bytes,
 }
@@ -93,12 +97,11 @@ async fn ask(
         session.write_request_body(body, true).await?;
     }
     session.finish_request_body().await?;
-    let status = loop {
+    let (status, headers) = loop {
         session.read_response_header().await?;
-        let status = session.response_header().map(|head| head.status);
-        match status {
-            Some(status) if status.is_informational() => {}
-            Some(status) => break status,
+        match session.response_header() {
+            Some(head) if head.status.is_informational() => {}
+            Some(head) => break (head.status, head.headers.clone()),
             None => return Err(Error::new_up(ErrorType::InvalidHTTPHeader)),
         }
     };
@@ -111,6 +114,7 @@ async fn ask(
     }
     Ok(Answer {
         status,
+        headers,
         body: content.into(),
     })
 }

@@ -21,13 +21,13 @@ mod raw;
 mod read;
 pub mod render;
 mod schema;
-pub mod secret;
 mod shape;
 pub mod source;
 #[cfg(test)]
 mod tests;
 mod validate;
 
+pub use plugins::contract::secret;
 pub use schema::schema;
 
 use env::{Env, ProcessEnv};

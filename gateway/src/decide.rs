@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use plugins::chain::{Memory, Observer};
+use plugins::contract::facts::Facts;
 use plugins::contract::flow::{Flow, Reply, ReplyBody};
 use plugins::contract::template::{Place, Template};
 use plugins::contract::token::preflight_method;
@@ -79,6 +80,8 @@ pub struct Identified<'a> {
     pub path: &'a str,
     /// What the route's pattern captured.
     pub captures: &'a Captures,
+    /// What the chain finds out about it.
+    pub facts: &'a Facts,
 }
 
 /// Chooses the route, or says why there is none.
@@ -248,6 +251,7 @@ impl<'a> Identified<'a> {
             route: self.route,
             captures: self,
             body: self.body,
+            facts: self.facts,
         }
     }
 }

@@ -40,6 +40,7 @@ use crate::client::Client;
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::runtime::Live;
+use crate::runtime::outside::Outside;
 use crate::upstream::names::Names;
 use ctx::Ctx;
 
@@ -55,6 +56,8 @@ pub struct Shared {
     pub names: Arc<Names>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// What policies get from outside.
+    pub outside: Outside,
     /// One line a request.
     pub access_log: AccessLog,
     /// Connections closed unread.

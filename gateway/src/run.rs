@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::admin::{AdminListeners, Control};
 use crate::config::model::ServerConfig;
 use crate::config::render::Colour;
@@ -19,6 +21,7 @@ use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::{Departures, Front, Handshakes, Shared};
 use crate::runtime::compile::compile;
+use crate::runtime::outside::Outside;
 use crate::runtime::reload::{ReloadError, Reloader, Source};
 use crate::runtime::{Live, watch};
 use crate::upstream::names::Names;
@@ -124,7 +127,9 @@ fn build(loaded: Loaded) -> Result<(Arc<Shared>, Workers), RunError> {
     let metrics = Arc::new(Metrics::default());
     let loaded = Arc::new(loaded);
     let kept = loaded.clone();
-    let snapshot = compile(loaded, &metrics, None).map_err(|error| {
+    let names = Arc::new(Names::new(metrics.clone()));
+    let outside = Outside::live(metrics.clone(), names.clone(), Handle::current());
+    let snapshot = compile(loaded, &outside, None).map_err(|error| {
         RunError::Config(
             ReloadError::Compile {
                 error,
@@ -142,7 +147,8 @@ fn build(loaded: Loaded) -> Result<(Arc<Shared>, Workers), RunError> {
     let shared = Arc::new(Shared {
         live: Live::new(Arc::new(snapshot)),
         access_log: AccessLog::start(count, metrics.clone())?,
-        names: Arc::new(Names::new(metrics.clone())),
+        names,
+        outside,
         metrics,
         turned_away: Departures::default(),
         handshakes: Handshakes::default(),

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod background;
 pub mod compile;
+pub mod outside;
 pub mod reload;
 pub mod route;
 pub mod tls;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use plugins::chain::SharedParts;
+use plugins::contract::services::Services;
 use plugins::ip_filter::Ranges;
 
 use crate::config::Loaded;
@@ -31,6 +34,10 @@ pub struct Snapshot {
     pub routes: Vec<Route>,
     /// In the order of the configuration.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// What policies share across routes.
+    pub shared: SharedParts,
+    /// What policies get from outside.
+    pub services: Services,
 }
 
 /// What requests of one listener need.

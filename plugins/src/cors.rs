@@ -84,6 +84,7 @@ impl Plugin for Cors {
     type Raw = RawCors;
     type Config = CorsConfig;
     type State = Asked;
+    type Shared = ();
 
     fn validate(raw: At<RawCors>, report: &mut Report) -> Option<CorsConfig> {
         Some(raw.into_inner().validate(report))
@@ -93,7 +94,7 @@ impl Plugin for Cors {
         config.mode()
     }
 
-    fn compile(config: &CorsConfig, _previous: Option<&Self>) -> Result<Self, CompileError> {
+    fn compile(config: &CorsConfig, _build: &mut Build<'_, Self>) -> Result<Self, CompileError> {
         config.compile()
     }
 

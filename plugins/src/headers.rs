@@ -73,6 +73,7 @@ impl Plugin for Headers {
     type Raw = RawHeaders;
     type Config = HeadersConfig;
     type State = ();
+    type Shared = ();
 
     fn validate(raw: At<RawHeaders>, report: &mut Report) -> Option<HeadersConfig> {
         let table = raw.span();
@@ -110,7 +111,7 @@ impl Plugin for Headers {
             .collect()
     }
 
-    fn compile(config: &HeadersConfig, _previous: Option<&Self>) -> Result<Self, CompileError> {
+    fn compile(config: &HeadersConfig, _build: &mut Build<'_, Self>) -> Result<Self, CompileError> {
         Ok(Self {
             request: config.request.compile()?,
             response: config.response.compile()?,

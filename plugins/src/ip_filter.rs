@@ -98,6 +98,7 @@ impl Plugin for IpFilter {
     type Raw = RawIpFilter;
     type Config = IpFilterConfig;
     type State = ();
+    type Shared = ();
 
     fn validate(raw: At<RawIpFilter>, report: &mut Report) -> Option<IpFilterConfig> {
         let table = raw.span();
@@ -134,7 +135,10 @@ impl Plugin for IpFilter {
         config.mode
     }
 
-    fn compile(config: &IpFilterConfig, _previous: Option<&Self>) -> Result<Self, CompileError> {
+    fn compile(
+        config: &IpFilterConfig,
+        _build: &mut Build<'_, Self>,
+    ) -> Result<Self, CompileError> {
         Ok(Self {
             allow: config.allow.as_deref().map(Ranges::new),
             deny: Ranges::new(&config.deny),
@@ -229,7 +233,7 @@ fn holds<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::testing::{TestRequest, admit, complaints, config};
+    use crate::contract::testing::{TestRequest, admit, compiled, complaints, config};
 
     fn ranges(networks: &[&str]) -> Ranges {
         let networks: Vec<Network> = networks.iter().map(|text| text.parse().unwrap()).collect();
@@ -282,7 +286,7 @@ mod tests {
     #[test]
     fn refuses_the_client_and_not_what_a_header_says() {
         let config = config::<IpFilter>("allow = ['10.0.0.0/8', '2001:db8::/32']");
-        let filter = IpFilter::compile(&config, None).unwrap();
+        let filter = compiled::<IpFilter>(&config);
         let from = |address: &str| TestRequest::get("http://example.com/").from(address);
         for inside in ["10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1"] {
             assert!(matches!(admit(&filter, &from(inside)), Flow::Continue));

@@ -103,6 +103,7 @@ impl Plugin for Protect {
     type Raw = RawProtect;
     type Config = ProtectConfig;
     type State = Received;
+    type Shared = ();
 
     fn validate(raw: At<RawProtect>, report: &mut Report) -> Option<ProtectConfig> {
         let table = raw.span();
@@ -133,7 +134,7 @@ impl Plugin for Protect {
         config.mode
     }
 
-    fn compile(config: &ProtectConfig, _previous: Option<&Self>) -> Result<Self, CompileError> {
+    fn compile(config: &ProtectConfig, _build: &mut Build<'_, Self>) -> Result<Self, CompileError> {
         Ok(Self {
             body_max: config.body_max.map(Size::bytes),
             methods: config

@@ -99,10 +99,14 @@ fn index() -> Value {
 }
 
 fn ready(control: &Control) -> Response<Vec<u8>> {
-    if control.is_ready() {
-        data(StatusCode::OK, &json!({ "ready": true }))
-    } else {
-        data(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false }))
+    let unready = control.shared.live.snapshot().shared.unready();
+    match (control.is_ready(), unready.is_empty()) {
+        (true, true) => data(StatusCode::OK, &json!({ "ready": true })),
+        (_, true) => data(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false })),
+        (_, false) => data(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "ready": false, "waiting-for": unready }),
+        ),
     }
 }
 

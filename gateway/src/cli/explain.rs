@@ -24,9 +24,9 @@ use std::sync::Arc;
 
 use super::{Format, WRONG, answer, colour, complain};
 use crate::config::{self, render};
-use crate::observe::metrics::Metrics;
 use crate::runtime::Snapshot;
 use crate::runtime::compile::compile;
+use crate::runtime::outside::Outside;
 use crate::runtime::reload::ReloadError;
 use ask::Question;
 use story::Story;
@@ -90,7 +90,7 @@ fn snapshot(file: &std::path::Path) -> Result<Snapshot, String> {
     let loaded = config::load(file)
         .map_err(|failure| render::text(&failure.report, &failure.sources, colour()))?;
     let loaded = Arc::new(loaded);
-    compile(loaded.clone(), &Metrics::default(), None).map_err(|error| {
+    compile(loaded.clone(), &Outside::nothing(), None).map_err(|error| {
         format!(
             "{}\n",
             ReloadError::Compile { error, loaded }.render().trim_end()

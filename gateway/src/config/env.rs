@@ -1,14 +1,9 @@
 //! Environment variables, and their names inside strings: `${NAME}`, `${NAME:-default}`, `$${` for a literal `${`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Where variables come from; tests bring their own.
-pub trait Env {
-    /// The value of a variable that is set to text.
-    fn var(&self, name: &str) -> Option<String>;
-}
+pub use plugins::contract::secret::Env;
 
 /// The variables of this process.
 #[derive(Debug, Clone, Copy)]
@@ -17,12 +12,6 @@ pub struct ProcessEnv;
 impl Env for ProcessEnv {
     fn var(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
-    }
-}
-
-impl Env for BTreeMap<String, String> {
-    fn var(&self, name: &str) -> Option<String> {
-        self.get(name).cloned()
     }
 }
 
@@ -111,6 +100,7 @@ fn resolve(reference: &str, env: &dyn Env) -> Result<String, (String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn fill(text: &str) -> Result<String, Vec<String>> {
         let env = BTreeMap::from([("HOST".to_owned(), "a.example".to_owned())]);

@@ -12,7 +12,6 @@ use plugins::contract::leaf::{Format, LeafError, check};
 use plugins::leaf;
 
 use super::model::{Address, HostPolicy, RetryOn, TargetHost};
-use super::secret::SecretRef;
 use crate::routing::pattern::{HostPattern, Matcher, PathPattern, PatternError};
 
 pub(super) use health::{CheckPath, StatusRange};
@@ -27,11 +26,9 @@ pub(super) const FORMATS: &[Format] = &[
     ("host-policy", check::<HostChoice>),
     ("certificate-name", check::<CertificateName>),
     ("cookie-name", check::<CookieName>),
-    ("file-reference", check::<FileRef>),
     ("name-server", check::<NameServer>),
     ("log-path", check::<LogPath>),
     ("socket-path", check::<SocketPath>),
-    ("secret-reference", check::<SecretRef>),
     ("policy-name", check::<PolicyName>),
     ("retry-cause", check::<RetryCause>),
     ("dropped", check::<Dropped>),
@@ -78,10 +75,6 @@ pub(super) struct CookieName(pub(super) String);
 /// A DNS server.
 #[derive(Debug, Clone)]
 pub(super) struct NameServer(pub(super) SocketAddr);
-
-/// `"file:PATH"`
-#[derive(Debug, Clone)]
-pub(super) struct FileRef(pub(super) PathBuf);
 
 /// Where the access log goes.
 #[derive(Debug, Clone)]
@@ -141,11 +134,6 @@ leaf!(
     NameServer,
     "name-server",
     "the address of a DNS server: \"10.0.0.2\" or \"10.0.0.2:5353\""
-);
-leaf!(
-    FileRef,
-    "file-reference",
-    "a file: \"file:pages/sorry.html\""
 );
 leaf!(
     LogPath,
@@ -426,19 +414,6 @@ impl FromStr for NameServer {
             LeafError::new(format!("`{text}` is not the address of a DNS server"))
                 .help("write an IP address, \"10.0.0.2\", or one with a port, \"10.0.0.2:5353\"")
         })
-    }
-}
-
-impl FromStr for FileRef {
-    type Err = LeafError;
-
-    fn from_str(text: &str) -> Result<Self, LeafError> {
-        match text.strip_prefix("file:") {
-            Some("") => Err(LeafError::new("`file:` is not followed by a path")),
-            Some(path) => Ok(Self(path.into())),
-            None => Err(LeafError::new("a file is written with `file:` before it")
-                .help(format!("write \"file:{text}\""))),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use plugins::contract::file::FileRef;
 use plugins::contract::place::{At, Span};
 use plugins::contract::report::{Report, nearest};
 
@@ -28,7 +29,6 @@ mod upstream;
 mod values;
 
 use super::files::Files;
-use super::leaf::FileRef;
 use super::model::{Config, ListenerConfig};
 use super::raw::Raw;
 use super::secret::SecretRef;
@@ -165,7 +165,7 @@ impl Context<'_> {
     fn path(&self, file: &At<FileRef>) -> PathBuf {
         let source = self.sources.file(file.span().start);
         let directory = source.map(SourceFile::directory).unwrap_or_default();
-        directory.join(&file.0)
+        directory.join(file.path())
     }
 
     /// Where a secret is, seen from the file that names it.

@@ -80,6 +80,7 @@ impl Collector for Families {
         families.extend(self.targets());
         families.extend(self.breakers());
         families.push(self.mirrors());
+        families.extend(self.counted());
         families.push(self.reloads());
         families.push(self.lookups());
         families.push(self.dropped());
@@ -201,6 +202,21 @@ impl Families {
             MetricType::COUNTER,
             samples,
         )
+    }
+
+    /// What plugins count: the map is in the order of the names, so a family's samples stand together.
+    fn counted(&self) -> Vec<MetricFamily> {
+        let mut families: Vec<MetricFamily> = Vec::new();
+        for ((name, values), (meant, count)) in &*lock(&self.metrics.counted) {
+            let values = values.iter().map(AsRef::as_ref);
+            let labels: Vec<_> = meant.labels.iter().copied().zip(values).collect();
+            let sample = counter(&labels, count.read());
+            match families.last_mut().filter(|last| last.name() == *name) {
+                Some(last) => last.mut_metric().push(sample),
+                None => families.push(family(name, meant.help, MetricType::COUNTER, vec![sample])),
+            }
+        }
+        families
     }
 
     fn retries(&self) -> MetricFamily {

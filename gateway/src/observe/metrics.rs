@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plugins::contract::flow::Refusal;
+use plugins::contract::services::{Count, Family, Meter};
 
 use super::histogram::{HOP, Histogram, REQUEST};
 use super::status::StatusCounters;
@@ -140,6 +141,8 @@ pub struct RetryMetrics {
 /// Handles by name, or by two names.
 type Handles<K, T> = Mutex<BTreeMap<K, Arc<T>>>;
 type Two = (Arc<str>, Arc<str>);
+/// The name of a family and the values of its labels.
+type Counted = (&'static str, Vec<Box<str>>);
 
 /// Everything that `/metrics` shows of the data path.
 #[derive(Debug, Default)]
@@ -150,6 +153,8 @@ pub struct Metrics {
     pub(super) retries: Handles<Arc<str>, RetryMetrics>,
     pub(super) breakers: Handles<Arc<str>, BreakerMetrics>,
     pub(super) mirrors: Handles<Arc<str>, MirrorMetrics>,
+    /// What plugins count, by family and label values.
+    pub(super) counted: Mutex<BTreeMap<Counted, (&'static Family, Count)>>,
     /// Requests that no route took, by status.
     pub unrouted: StatusCounters,
     /// Reloads that were applied.
@@ -300,6 +305,17 @@ impl Metrics {
         lock(&self.targets).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.mirrors).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.retries).retain(|_, handle| Arc::strong_count(handle) > 1);
+        lock(&self.counted).retain(|_, (_, count)| count.is_used());
+    }
+}
+
+impl Meter for Metrics {
+    fn counter(&self, family: &'static Family, values: &[&str]) -> Count {
+        let values = values.iter().map(|value| Box::from(*value)).collect();
+        let mut counted = lock(&self.counted);
+        let entry = counted.entry((family.name, values));
+        let (_, count) = entry.or_insert_with(|| (family, Count::default()));
+        count.clone()
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use pingora::http::RequestHeader;
 use plugins::chain::Memory;
+use plugins::contract::facts::Facts;
 use plugins::contract::flow::Reply;
 use plugins::contract::view::{ClientCertificate, RequestBody};
 
@@ -53,6 +54,8 @@ pub(super) struct Seen {
     /// The path in normal form, where it is not as received.
     pub(super) path: Option<Box<str>>,
     pub(super) captures: Captures,
+    /// What the policies find out.
+    pub(super) facts: Facts,
     pub(super) body: RequestBody,
     /// What the client speaks.
     pub(super) dialect: Dialect,
@@ -159,6 +162,7 @@ impl Seen {
             host: Box::default(),
             path: None,
             captures: Captures::default(),
+            facts: Facts::default(),
             body: RequestBody::None,
             dialect: Dialect::Plain,
             deadline: None,
@@ -188,6 +192,7 @@ impl Seen {
             host: &self.host,
             path: self.path.as_deref().unwrap_or(head.uri.path()),
             captures: &self.captures,
+            facts: &self.facts,
         }
     }
 }

@@ -29,6 +29,10 @@ pub async fn prepare(snapshot: &Snapshot, names: &Arc<Names>) {
     if tokio::time::timeout(FIRST_LOOKUP, all).await.is_err() {
         tracing::warn!("Names of targets are still being looked up; going on without them");
     }
+    let policies = snapshot.shared.prepare(&snapshot.services);
+    if tokio::time::timeout(FIRST_LOOKUP, policies).await.is_err() {
+        tracing::warn!("Policies still wait for what others know; going on without it");
+    }
 }
 
 fn is_unresolved(upstream: &Upstream) -> bool {
@@ -41,6 +45,7 @@ fn is_unresolved(upstream: &Upstream) -> bool {
 
 /// Starts what a snapshot needs that the previous one has not started already.
 pub fn activate(snapshot: &Snapshot, previous: Option<&Snapshot>, names: &Arc<Names>) {
+    snapshot.shared.activate(&snapshot.services);
     for upstream in snapshot
         .upstreams
         .iter()

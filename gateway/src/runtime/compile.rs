@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
-use plugins::chain::Chain;
+use plugins::chain::{Chain, SharedParts};
 use plugins::contract::place::Span;
 use plugins::contract::plugin::CompileError as PluginError;
+use plugins::contract::services::Services;
 use plugins::ip_filter::Ranges;
 use tokio::sync::Semaphore;
 
 use super::action::{Action, Arm, Choice, Fallback, Forward, Mirror, Respond};
+use super::outside::Outside;
 use super::route::Route;
 use super::{Listener, Snapshot};
 use crate::config::Loaded;
@@ -93,10 +95,11 @@ impl CompileError {
 /// Compiles a configuration. What must outlive a reload is taken from the previous snapshot by name.
 pub fn compile(
     loaded: Arc<Loaded>,
-    metrics: &Metrics,
+    outside: &Outside,
     previous: Option<&Snapshot>,
 ) -> Result<Snapshot, CompileError> {
     let config = &loaded.config;
+    let metrics = &*outside.metrics;
     let before: HashMap<&str, &Arc<Upstream>> = previous
         .iter()
         .flat_map(|old| &old.upstreams)
@@ -112,25 +115,39 @@ pub fn compile(
         .flat_map(|old| &old.routes)
         .map(|old| (&*old.name, old))
         .collect();
+    let mut making = Making {
+        upstreams: &upstreams,
+        metrics,
+        services: outside.services(&loaded, Arc::default()),
+        shared: SharedParts::default(),
+        before: previous.map(|old| &old.shared),
+    };
     let routes = config
         .routes
         .iter()
-        .map(|new| {
-            route(
-                new,
-                &upstreams,
-                metrics,
-                old_routes.get(&*new.name).copied(),
-            )
-        })
+        .map(|new| making.route(new, old_routes.get(&*new.name).copied()))
         .collect::<Result<_, _>>()?;
+    let Making {
+        services, shared, ..
+    } = making;
     let listeners = listeners(config)?;
     Ok(Snapshot {
         loaded,
         listeners,
         routes,
         upstreams,
+        shared,
+        services,
     })
+}
+
+/// What all routes of a snapshot are made with.
+struct Making<'a> {
+    upstreams: &'a [Arc<Upstream>],
+    metrics: &'a Metrics,
+    services: Services,
+    shared: SharedParts,
+    before: Option<&'a SharedParts>,
 }
 
 fn upstream(
@@ -230,31 +247,48 @@ fn first_conflict(conflicts: Vec<Conflict>) -> CompileError {
     )
 }
 
-fn route(
-    config: &RouteConfig,
-    upstreams: &[Arc<Upstream>],
-    metrics: &Metrics,
-    previous: Option<&Route>,
-) -> Result<Route, CompileError> {
-    let chain = Chain::compile(&config.policies, previous.map(|route| &route.chain));
-    let chain = chain.map_err(|error| CompileError::Plugin {
-        route: config.name.clone(),
-        span: config.span.clone(),
-        error,
-    })?;
-    Ok(Route {
-        name: config.name.clone(),
-        chain,
-        action: action(config, upstreams, metrics)?,
-        timeout: config.timeout,
-        deadline_from: config.deadline_from.clone(),
-        retry: config.retry.as_ref().map(Retry::compile),
-        stream: config.stream,
-        trailing_slash: config.trailing_slash,
-        path: config.path.clone(),
-        host: config.host.clone(),
-        metrics: metrics.route(&config.name),
-    })
+impl Making<'_> {
+    fn chain(
+        &mut self,
+        config: &RouteConfig,
+        previous: Option<&Route>,
+    ) -> Result<Chain, PluginError> {
+        Chain::compile(
+            &config.policies,
+            &config.name,
+            previous.map(|route| &route.chain),
+            &mut self.shared,
+            self.before,
+            &self.services,
+        )
+    }
+
+    fn route(
+        &mut self,
+        config: &RouteConfig,
+        previous: Option<&Route>,
+    ) -> Result<Route, CompileError> {
+        let chain = self.chain(config, previous);
+        let chain = chain.map_err(|error| CompileError::Plugin {
+            route: config.name.clone(),
+            span: error.span.clone().unwrap_or_else(|| config.span.clone()),
+            error,
+        })?;
+        let metrics = self.metrics;
+        Ok(Route {
+            name: config.name.clone(),
+            chain,
+            action: action(config, self.upstreams, metrics)?,
+            timeout: config.timeout,
+            deadline_from: config.deadline_from.clone(),
+            retry: config.retry.as_ref().map(Retry::compile),
+            stream: config.stream,
+            trailing_slash: config.trailing_slash,
+            path: config.path.clone(),
+            host: config.host.clone(),
+            metrics: metrics.route(&config.name),
+        })
+    }
 }
 
 fn action(

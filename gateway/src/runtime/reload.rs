@@ -191,7 +191,7 @@ impl Reloader {
         let previous = self.shared.live.snapshot();
         let loaded = Arc::new(loaded);
         let kept = loaded.clone();
-        let snapshot = compile(loaded, &self.shared.metrics, Some(&previous)).map_err(|error| {
+        let snapshot = compile(loaded, &self.shared.outside, Some(&previous)).map_err(|error| {
             ReloadError::Compile {
                 error,
                 loaded: kept,

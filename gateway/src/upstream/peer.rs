@@ -33,6 +33,9 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
     user_timeout: Duration::ZERO,
 };
 
+/// How long a connection of our own calls is kept for the next one.
+const CALL_IDLE: Duration = Duration::from_secs(30);
+
 /// What all peers of an upstream have in common, made at reload.
 pub(super) struct Mould {
     options: PeerOptions,
@@ -72,6 +75,21 @@ impl Mould {
         peer.group_key = self.group_key;
         peer
     }
+}
+
+/// A peer for calls of our own to whom a URL names: certificates are verified by whom the system trusts.
+pub fn to_party(address: SocketAddr, tls: bool, name: &str, time: Duration) -> HttpPeer {
+    let name = if tls { name.to_owned() } else { String::new() };
+    let mut peer = HttpPeer::new(address, tls, name);
+    let options = &mut peer.options;
+    options.connection_timeout = Some(time);
+    options.total_connection_timeout = Some(time);
+    options.read_timeout = Some(time);
+    options.write_timeout = Some(time);
+    options.idle_timeout = Some(CALL_IDLE);
+    options.tcp_keepalive = Some(KEEPALIVE);
+    options.set_http_version(1, 1);
+    peer
 }
 
 fn options(config: &UpstreamConfig) -> PeerOptions {

@@ -11,11 +11,14 @@ macro_rules! chain {
         use std::collections::BTreeMap;
 
         use $crate::chain::resolve::{Layered, Named};
+        use $crate::chain::slot::Making;
+        use $crate::contract::file::FileRef;
         use $crate::contract::flow::{Flow, Refusal};
         use $crate::contract::place::At;
         use $crate::contract::plugin::{BodyChunk, CompileError, Done, Plugin};
         use $crate::contract::policy::{Layer, Placed, PolicyRef};
         use $crate::contract::report::Report;
+        use $crate::contract::services::Services;
         use $crate::contract::value::Value;
         use $crate::contract::view::{RequestView, ResponseView};
 
@@ -99,6 +102,15 @@ macro_rules! chain {
         }
 
         impl PoliciesConfig {
+            /// The files that some policy reads.
+            pub fn files(&self) -> Vec<At<FileRef>> {
+                let mut files = Vec::new();
+                $( for placed in &self.$slot {
+                    files.extend(<$plugin as Plugin>::files(&placed.config));
+                } )+
+                files
+            }
+
             /// The values of the request that some policy reads, each with the place that says so.
             pub fn needs(&self) -> Vec<At<Value>> {
                 let mut needs = Vec::new();
@@ -115,6 +127,31 @@ macro_rules! chain {
             $( $(#[doc = $why])+ pub $slot: Slot<$plugin>, )+
         }
 
+        /// What the policies of each plugin share across the routes of one snapshot.
+        #[derive(Default)]
+        pub struct SharedParts {
+            $( $(#[doc = $why])+ pub $slot: <$plugin as Plugin>::Shared, )+
+        }
+
+        impl SharedParts {
+            /// Waits for what they should know before the snapshot goes live.
+            pub async fn prepare(&self, services: &Services) {
+                $( <$plugin as Plugin>::prepare(&self.$slot, services).await; )+
+            }
+
+            /// Starts the tasks of what is new.
+            pub fn activate(&self, services: &Services) {
+                $( <$plugin as Plugin>::activate(&self.$slot, services); )+
+            }
+
+            /// Why the gateway should get no requests yet.
+            pub fn unready(&self) -> Vec<String> {
+                let mut reasons = Vec::new();
+                $( reasons.extend(<$plugin as Plugin>::unready(&self.$slot)); )+
+                reasons
+            }
+        }
+
         /// What the policies remember of one request.
         #[derive(Default)]
         pub struct Memory {
@@ -127,9 +164,25 @@ macro_rules! chain {
                 true $( && self.$slot.is_empty() )+
             }
 
-            /// Builds the chain; the previous one of the same route hands over what must outlive a reload.
-            pub fn compile(config: &PoliciesConfig, previous: Option<&Self>) -> Result<Self, CompileError> {
-                Ok(Self { $( $slot: Slot::compile(&config.$slot, previous.map(|chain| &chain.$slot))?, )+ })
+            /// Builds the chain of a route. What its policies share with those of other routes grows in `shared`;
+            /// `before` and `previous` hand over what must outlive a reload.
+            pub fn compile(
+                config: &PoliciesConfig,
+                route: &str,
+                previous: Option<&Self>,
+                shared: &mut SharedParts,
+                before: Option<&SharedParts>,
+                services: &Services,
+            ) -> Result<Self, CompileError> {
+                Ok(Self { $( $slot: {
+                    let mut making = Making {
+                        route,
+                        shared: &mut shared.$slot,
+                        before: before.map(|before| &before.$slot),
+                        services,
+                    };
+                    Slot::compile(&config.$slot, previous.map(|chain| &chain.$slot), &mut making)?
+                }, )+ })
             }
 
             /// Asks each policy about the request, down the list, until one replies.

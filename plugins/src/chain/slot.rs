@@ -4,11 +4,13 @@ use std::time::SystemTime;
 
 use pingora_http::RequestHeader;
 
+use crate::contract::build::Build;
 use crate::contract::flow::{Flow, Reply};
 use crate::contract::mode::Mode;
 use crate::contract::place::Span;
 use crate::contract::plugin::{BodyChunk, CompileError, Done, Plugin};
 use crate::contract::policy::{Layer, Placed};
+use crate::contract::services::Services;
 use crate::contract::view::{RequestView, ResponseView};
 
 /// The policies of one plugin on one route; nearly always none or one.
@@ -28,8 +30,12 @@ pub struct Instance<P> {
 /// What the policies of one slot remember of one request. The first needs no allocation.
 pub struct States<P: Plugin> {
     first: P::State,
-    rest: Vec<P::State>,
+    /// Behind a pointer: it is nearly always empty and part of every request.
+    rest: Option<Box<Rest<P::State>>>,
 }
+
+/// What the second and later policies of a slot remember.
+struct Rest<S>(Vec<S>);
 
 /// One policy that was asked.
 pub struct Step<'a> {
@@ -45,6 +51,14 @@ pub struct Step<'a> {
     pub mode: Mode,
     /// Whether a refusal was let pass, because the policy is in shadow.
     pub shadowed: bool,
+}
+
+/// What all policies of one plugin on one route are compiled with.
+pub(super) struct Making<'a, P: Plugin> {
+    pub(super) route: &'a str,
+    pub(super) shared: &'a mut P::Shared,
+    pub(super) before: Option<&'a P::Shared>,
+    pub(super) services: &'a Services,
 }
 
 /// Listens to the chain: the proxy counts refusals, `explain` writes a story.
@@ -77,7 +91,7 @@ impl<P: Plugin> Default for States<P> {
     fn default() -> Self {
         Self {
             first: P::State::default(),
-            rest: Vec::new(),
+            rest: None,
         }
     }
 }
@@ -87,22 +101,23 @@ impl<P: Plugin> States<P> {
         let Some(index) = index.checked_sub(1) else {
             return &mut self.first;
         };
-        if self.rest.len() <= index {
-            self.rest.resize_with(index + 1, P::State::default);
+        let rest = self.rest.get_or_insert_with(|| Box::new(Rest(Vec::new())));
+        if rest.0.len() <= index {
+            rest.0.resize_with(index + 1, P::State::default);
         }
         #[expect(clippy::indexing_slicing, reason = "resized just above")]
-        &mut self.rest[index]
+        &mut rest.0[index]
     }
 
     fn iter(&self) -> impl Iterator<Item = &P::State> {
-        std::iter::once(&self.first).chain(&self.rest)
+        std::iter::once(&self.first).chain(self.rest.iter().flat_map(|rest| &rest.0))
     }
 }
 
 impl<P: Plugin> Instance<P> {
-    fn compile(placed: &Placed<P::Config>, previous: Option<&P>) -> Result<Self, CompileError> {
+    fn compile(placed: &Placed<P::Config>, build: &mut Build<'_, P>) -> Result<Self, CompileError> {
         Ok(Self {
-            plugin: P::compile(&placed.config, previous)?,
+            plugin: P::compile(&placed.config, build)?,
             mode: P::mode(&placed.config),
             name: placed.name.as_deref().map(Into::into),
             span: placed.span.clone(),
@@ -138,20 +153,28 @@ impl<P: Plugin> Slot<P> {
     pub(super) fn compile(
         placed: &[Placed<P::Config>],
         previous: Option<&Self>,
+        making: &mut Making<'_, P>,
     ) -> Result<Self, CompileError> {
         let before = |index: usize| {
             previous
                 .and_then(|slot| slot.instances.get(index))
                 .map(|instance| &instance.plugin)
         };
-        let compile = |(index, placed)| Instance::compile(placed, before(index));
-        Ok(Self {
-            instances: placed
-                .iter()
-                .enumerate()
-                .map(compile)
-                .collect::<Result<_, _>>()?,
-        })
+        let mut compile = |(index, placed): (usize, &Placed<P::Config>)| {
+            let mut build = Build {
+                name: placed.name.as_deref(),
+                route: making.route,
+                index,
+                previous: before(index),
+                shared: making.shared,
+                before: making.before,
+                services: making.services,
+            };
+            Instance::compile(placed, &mut build)
+        };
+        let placed = placed.iter().enumerate();
+        let instances = placed.map(&mut compile).collect::<Result<_, _>>()?;
+        Ok(Self { instances })
     }
 
     /// Whether the route has no policy of this plugin.

@@ -18,6 +18,11 @@ struct Document {
     route: RawPolicies,
 }
 
+fn compile(text: &str) -> Chain {
+    let (shared, services) = (&mut SharedParts::default(), Services::nothing());
+    Chain::compile(&config(text), "orders", None, shared, None, &services).unwrap()
+}
+
 fn policies(text: &str) -> (PoliciesConfig, Report) {
     let document: Document = toml::from_str(text).unwrap();
     let mut report = Report::default();
@@ -73,7 +78,7 @@ impl Observer for Diary {
 
 /// The diary of a request's way down, and whether it passed.
 fn down(text: &str, request: &TestRequest) -> (Vec<String>, bool) {
-    let chain = Chain::compile(&config(text), None).unwrap();
+    let chain = compile(text);
     let mut diary = Diary::default();
     let flow = wait(chain.on_request(&request.view(), &mut Memory::default(), &mut diary));
     (diary.0, matches!(flow, Flow::Continue))
@@ -127,7 +132,7 @@ fn responses_come_back_up_the_list() {
         cors = { origins = ['https://a.example'] }
         headers = { response = { set = { access-control-allow-origin = '*', vary = 'accept' } } }
     ";
-    let chain = Chain::compile(&config(text), None).unwrap();
+    let chain = compile(text);
     let mut response = TestResponse::new(200);
     let request = request().header("origin", "https://a.example");
     chain.on_response(
@@ -176,7 +181,7 @@ fn a_shadowed_refusal_passes_and_is_observed() {
 #[test]
 fn shadowed_body_limits_are_observed_once_and_enforced_ones_end_the_request() {
     let text = "route.protect = [{ body-max = '1B', mode = 'shadow' }, { body-max = '3B' }]";
-    let chain = Chain::compile(&config(text), None).unwrap();
+    let chain = compile(text);
     let (mut memory, mut diary) = (Memory::default(), Diary::default());
     let mut feed = |piece: &'static [u8]| {
         let mut bytes = Some(bytes::Bytes::from_static(piece));
@@ -256,7 +261,7 @@ fn always_has_the_last_word_on_a_header_in_both_directions() {
         defaults.headers = { request = { set = { x-b = 'default', x-c = 'default' } } }
         route.headers = { request = { set = { x-a = 'own', x-b = 'own' } }, response = { set = { x-a = 'own' } } }
     ";
-    let chain = Chain::compile(&config(text), None).unwrap();
+    let chain = compile(text);
     let (request, mut memory) = (request(), Memory::default());
     let mut head = request.upstream_head();
     chain.on_upstream_request(&request.view(), &mut head, &mut memory);
@@ -270,11 +275,7 @@ fn always_has_the_last_word_on_a_header_in_both_directions() {
 
 #[test]
 fn two_attempts_send_the_same() {
-    let chain = Chain::compile(
-        &config("route.headers = { request = { add = { x-a = '2' } } }"),
-        None,
-    )
-    .unwrap();
+    let chain = compile("route.headers = { request = { add = { x-a = '2' } } }");
     let (request, mut memory) = (request().header("x-a", "1"), Memory::default());
     for _attempt in 0..2 {
         let mut head = request.upstream_head();

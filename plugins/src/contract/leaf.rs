@@ -68,6 +68,8 @@ pub const FORMATS: &[Format] = &[
     ("byte-rate", check::<super::units::ByteRate>),
     ("share", check::<super::units::Share>),
     ("ip-network", check::<crate::ip_filter::Network>),
+    ("file-reference", check::<super::file::FileRef>),
+    ("secret-reference", check::<super::secret::SecretRef>),
     ("date", check::<super::mode::Date>),
     ("method-name", check::<super::token::MethodName>),
     ("header-name", check::<super::token::FieldName>),

@@ -9,10 +9,13 @@ use pingora_http::RequestHeader;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use super::build::Build;
+use super::file::FileRef;
 use super::flow::{Flow, Refusal};
 use super::mode::Mode;
-use super::place::At;
+use super::place::{At, Span};
 use super::report::Report;
+use super::services::Services;
 use super::value::Value;
 use super::view::{RequestView, ResponseView};
 
@@ -33,6 +36,9 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     type Config: Clone + PartialEq + Debug + Send + Sync;
     /// What it remembers of one request.
     type State: Default + Send + Sync;
+    /// What its policies share across routes and hand over across reloads, nearly always a
+    /// [`Pool`](super::build::Pool); `()` for those that share nothing.
+    type Shared: Default + Send + Sync;
 
     /// Turns the table as written into the table as meant, and reports every mistake. No I/O, no clock.
     fn validate(raw: At<Self::Raw>, report: &mut Report) -> Option<Self::Config>;
@@ -52,8 +58,27 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Builds what requests use. May read files; the previous one of the same place hands over what must outlive a reload.
-    fn compile(config: &Self::Config, previous: Option<&Self>) -> Result<Self, CompileError>;
+    /// The files that it reads: when one of them changes, the configuration is a new one.
+    fn files(_config: &Self::Config) -> Vec<At<FileRef>> {
+        Vec::new()
+    }
+
+    /// Builds what requests use. May read the files and secrets that it names; starts nothing and calls nobody.
+    fn compile(config: &Self::Config, build: &mut Build<'_, Self>) -> Result<Self, CompileError>;
+
+    /// Waits for what the shared parts should know before the snapshot goes live, for example keys of others. Whoever
+    /// waits too long (2 s) is left behind.
+    fn prepare(_shared: &Self::Shared, _services: &Services) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// The snapshot goes live: starts the tasks of what is new among the shared parts.
+    fn activate(_shared: &Self::Shared, _services: &Services) {}
+
+    /// Why the gateway should get no requests yet, one sentence each; nearly always nothing.
+    fn unready(_shared: &Self::Shared) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Decides about the request. The only hook that may wait.
     fn on_request(
@@ -120,12 +145,24 @@ pub struct Done {
 pub struct CompileError {
     /// What is wrong, for the operator.
     pub message: String,
+    /// Where it is written, if not simply on the route.
+    pub span: Option<Span>,
 }
 
 impl CompileError {
     /// From whatever a library says.
     pub fn from_error(error: &impl std::fmt::Display) -> Self {
-        let message = error.to_string();
-        Self { message }
+        Self {
+            message: error.to_string(),
+            span: None,
+        }
+    }
+
+    /// Says where it is written.
+    pub fn at(self, span: Span) -> Self {
+        Self {
+            span: Some(span),
+            ..self
+        }
     }
 }

@@ -13,10 +13,13 @@ use std::task::{Context, Poll, Waker};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use pingora_http::{RequestHeader, ResponseHeader};
 
+use super::build::Build;
+use super::facts::Facts;
 use super::flow::Flow;
 use super::place::At;
 use super::plugin::Plugin;
 use super::report::Report;
+use super::services::Services;
 use super::view::{Captured, ClientCertificate, RequestBody, RequestView, ResponseView};
 
 /// A request that owns what a [`RequestView`] borrows.
@@ -31,6 +34,7 @@ pub struct TestRequest {
     certificate: Option<ClientCertificate>,
     captures: TestCaptures,
     body: RequestBody,
+    facts: Facts,
 }
 
 #[derive(Default)]
@@ -76,6 +80,7 @@ impl TestRequest {
             certificate: None,
             captures: TestCaptures::default(),
             body: RequestBody::None,
+            facts: Facts::default(),
         }
     }
 
@@ -117,6 +122,23 @@ impl TestRequest {
         self
     }
 
+    /// Who was authenticated.
+    pub fn identity(self, identity: super::identity::Identity) -> Self {
+        self.facts.identify(std::sync::Arc::new(identity));
+        self
+    }
+
+    /// Facts that remember why.
+    pub fn explained(mut self) -> Self {
+        self.facts = Facts::explained(None);
+        self
+    }
+
+    /// What the chain has found out about it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// What the head says of the body.
     pub fn body(mut self, body: RequestBody) -> Self {
         self.body = body;
@@ -138,6 +160,7 @@ impl TestRequest {
             route: "orders",
             captures: &self.captures,
             body: self.body,
+            facts: &self.facts,
         }
     }
 
@@ -228,6 +251,25 @@ fn validated<P: Plugin>(table: &str) -> (Option<P::Config>, Report) {
         P::validate(At::new(raw, 0..table.len()), &mut report),
         report,
     )
+}
+
+/// Builds a plugin as an inline table of a route, with nothing outside.
+pub fn compiled<P: Plugin>(config: &P::Config) -> P {
+    compiled_with(config, &Services::nothing())
+}
+
+/// Builds a plugin as an inline table of a route, with these services.
+pub fn compiled_with<P: Plugin>(config: &P::Config, services: &Services) -> P {
+    let mut build = Build {
+        name: None,
+        route: "orders",
+        index: 0,
+        previous: None,
+        shared: &mut P::Shared::default(),
+        before: None,
+        services,
+    };
+    P::compile(config, &mut build).expect("a table that can be built")
 }
 
 /// Asks one plugin about a request, with fresh state.

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use http::{HeaderMap, HeaderName, header};
 use percent_encoding::percent_decode_str;
 
+use super::identity::Identity;
 use super::leaf::LeafError;
 use super::report::nearest;
 use super::view::RequestView;
@@ -196,7 +197,8 @@ impl fmt::Display for Value {
 impl<'a> RequestView<'a> {
     /// What the request says, as text: query parameters and captured parts percent-decoded.
     ///
-    /// Claims, consumers and identities are missing as long as nothing authenticates.
+    /// Claims, consumers and identities are missing where nobody was authenticated. A claim that is a list or an object is no
+    /// text.
     pub fn lookup(&self, value: &Value) -> Result<Cow<'a, str>, ValueError> {
         match value {
             Value::ClientIp => {
@@ -210,12 +212,18 @@ impl<'a> RequestView<'a> {
             Value::Query(name) => query(self.query.unwrap_or_default(), name),
             Value::Header(name) => header(self.headers, name),
             Value::Cookie(name) => cookie(self.headers, name),
-            Value::Claim(_) | Value::ConsumerName | Value::ConsumerPlan | Value::Identity => {
-                Err(ValueError::Missing)
-            }
+            Value::Claim(name) => claim(self.identity()?, name),
+            Value::ConsumerName => consumer(self.identity()?),
+            Value::ConsumerPlan => plan(self.identity()?),
+            Value::Identity => Ok(Cow::Borrowed(self.identity()?.key())),
             Value::Route => Ok(Cow::Borrowed(self.route)),
             Value::Listener => Ok(Cow::Borrowed(self.listener)),
         }
+    }
+
+    fn identity(&self) -> Result<&'a Identity, ValueError> {
+        let identity = self.facts.identity().ok_or(ValueError::Missing)?;
+        Ok(identity)
     }
 
     fn captured_host(&self, name: &str) -> Result<Cow<'a, str>, ValueError> {
@@ -227,6 +235,26 @@ impl<'a> RequestView<'a> {
     pub(super) fn captured_path(&self, name: &str) -> Result<&'a str, ValueError> {
         self.captures.path(name).ok_or(ValueError::Missing)
     }
+}
+
+fn claim<'a>(identity: &'a Identity, name: &str) -> Result<Cow<'a, str>, ValueError> {
+    match identity.claim(name).ok_or(ValueError::Missing)? {
+        serde_json::Value::Null => Err(ValueError::Missing),
+        serde_json::Value::String(text) => Ok(Cow::Borrowed(text)),
+        serde_json::Value::Bool(truth) => Ok(Cow::Borrowed(if *truth { "true" } else { "false" })),
+        serde_json::Value::Number(number) => Ok(Cow::Owned(number.to_string())),
+        serde_json::Value::Array(_) | serde_json::Value::Object(_) => Err(ValueError::NotText),
+    }
+}
+
+fn consumer(identity: &Identity) -> Result<Cow<'_, str>, ValueError> {
+    let consumer = identity.consumer.as_ref().ok_or(ValueError::Missing)?;
+    Ok(Cow::Borrowed(&consumer.name))
+}
+
+fn plan(identity: &Identity) -> Result<Cow<'_, str>, ValueError> {
+    let plan = identity.plan.as_ref().ok_or(ValueError::Missing)?;
+    Ok(Cow::Borrowed(plan))
 }
 
 fn decoded(text: &str) -> Result<Cow<'_, str>, ValueError> {

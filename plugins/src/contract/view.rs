@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::{HeaderMap, Method};
 use pingora_http::ResponseHeader;
 
+use super::facts::Facts;
+
 /// A request as the gateway judges it: the path normalised, the client's address behind trusted proxies resolved.
 #[derive(Clone, Copy)]
 pub struct RequestView<'a> {
@@ -32,6 +34,8 @@ pub struct RequestView<'a> {
     pub captures: &'a dyn Captured,
     /// What the head says of the body.
     pub body: RequestBody,
+    /// What the chain has found out about it.
+    pub facts: &'a Facts,
 }
 
 /// A certificate that a client has proven to hold and whose issuer the listener trusts.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::contract::testing::{TestRequest, TestResponse, complaints, config, wait};
+use crate::contract::testing::{TestRequest, TestResponse, compiled, complaints, config, wait};
 
 const TABLE: &str = "
     origins = ['https://app.example.com', 'https://*.partner.example']
@@ -11,7 +11,7 @@ const TABLE: &str = "
 ";
 
 fn cors(table: &str) -> Cors {
-    Cors::compile(&config::<Cors>(table), None).unwrap()
+    compiled(&config::<Cors>(table))
 }
 
 fn from(origin: &str) -> TestRequest {

@@ -1,8 +1,10 @@
 use super::*;
-use crate::contract::testing::{TestRequest, TestResponse, admit, complaints, config, joined};
+use crate::contract::testing::{
+    TestRequest, TestResponse, admit, compiled, complaints, config, joined,
+};
 
 fn headers(table: &str) -> Headers {
-    Headers::compile(&config::<Headers>(table), None).unwrap()
+    compiled(&config::<Headers>(table))
 }
 
 fn request() -> TestRequest {

@@ -1,10 +1,10 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::contract::testing::{TestRequest, admit, complaints, config};
+use crate::contract::testing::{TestRequest, admit, compiled, complaints, config};
 
 fn protect(table: &str) -> Protect {
-    Protect::compile(&config::<Protect>(table), None).unwrap()
+    compiled(&config::<Protect>(table))
 }
 
 fn request(method: &str) -> TestRequest {

@@ -3,8 +3,8 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::config::load_text;
-use crate::observe::metrics::Metrics;
 use crate::runtime::compile::compile;
+use crate::runtime::outside::Outside;
 
 const TEXT: &str = r#"
 [listener.public]
@@ -37,7 +37,7 @@ tokens = { read = "env:READ_TOKEN" }
 fn snapshot() -> Snapshot {
     let env = BTreeMap::from([("READ_TOKEN".to_owned(), "hunter2".to_owned())]);
     let loaded = load_text("gateway.toml", TEXT, &env).unwrap();
-    compile(loaded.into(), &Metrics::default(), None).unwrap_or_else(|error| panic!("{error}"))
+    compile(loaded.into(), &Outside::nothing(), None).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::HeaderValue;
 use pingora::http::RequestHeader;
 use plugins::chain::Memory;
+use plugins::contract::facts::Facts;
 use plugins::contract::token::preflight_method;
 use plugins::contract::view::{RequestBody, RequestView};
 
@@ -30,6 +31,7 @@ struct Arrival<'a> {
     peer: Option<IpAddr>,
     client: Client,
     id: HeaderValue,
+    facts: Facts,
 }
 
 /// Everything that the end of the story is made of.
@@ -125,6 +127,7 @@ fn arrive<'a>(
         peer,
         client,
         id,
+        facts: Facts::explained(None),
     })
 }
 
@@ -205,6 +208,7 @@ impl Arrival<'_> {
             host,
             path,
             captures,
+            facts: &self.facts,
         }
     }
 

@@ -1,5 +1,6 @@
 //! `[listener.NAME]` as written.
 
+use plugins::contract::file::FileRef;
 use plugins::contract::place::At;
 use plugins::contract::units::{ByteRate, Size, Time};
 use plugins::ip_filter::Network;
@@ -7,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Either;
-use crate::config::leaf::{FileRef, ListenAddress};
+use crate::config::leaf::ListenAddress;
 use crate::config::secret::SecretRef;
 
 /// Where clients connect.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plugins::contract::file::FileRef;
 use plugins::contract::place::At;
 use plugins::contract::template::Template;
 use plugins::contract::units::Time;
@@ -10,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Either, RawRetryOrNone};
-use crate::config::leaf::{FileRef, MatchHost, MatchLine, MatchPath};
+use crate::config::leaf::{MatchHost, MatchLine, MatchPath};
 
 /// A name or several.
 pub(in crate::config) type RawNames = Either<String, Vec<At<String>>>;

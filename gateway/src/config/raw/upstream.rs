@@ -1,5 +1,6 @@
 //! `[upstream.NAME]` as written.
 
+use plugins::contract::file::FileRef;
 use plugins::contract::place::At;
 use plugins::contract::units::{Share, Time};
 use plugins::contract::value::Value;
@@ -7,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Either, RawBreaker, RawHealth, RawOutlier, Switch};
-use crate::config::leaf::{CertificateName, CookieName, FileRef, HostChoice, HostPort};
+use crate::config::leaf::{CertificateName, CookieName, HostChoice, HostPort};
 use crate::config::secret::SecretRef;
 
 /// A named group of targets.

@@ -173,6 +173,10 @@ fn draft(
         Some(written) => matcher(written, context),
         None => missing_match(name, &span, whole, context),
     };
+    for file in policies.files() {
+        let path = context.path(&file);
+        context.watch(&path);
+    }
     for needed in policies.needs() {
         context.value(&needed, &needed.span(), found.as_ref());
     }

@@ -1,9 +1,9 @@
 //! `[listener.NAME.tls]`: which files it names. What is in them is judged by `runtime::tls`.
 
+use plugins::contract::file::FileRef;
 use plugins::contract::place::At;
 
 use super::{Context, bounds, plain};
-use crate::config::leaf::FileRef;
 use crate::config::model::{CertificateConfig, ClientsConfig, NamedFile, TlsConfig, TlsVersion};
 use crate::config::raw::{RawCertificate, RawClientAuth, RawTls, RawTlsVersion};
 use crate::config::secret::SecretRef;

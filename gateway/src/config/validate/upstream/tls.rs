@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use plugins::contract::file::FileRef;
 use plugins::contract::place::{At, Span};
 use plugins::contract::report::Report;
 
 use super::super::{Context, plain};
 use crate::config::files::digest;
-use crate::config::leaf::FileRef;
 use crate::config::model::{Authorities, ClientIdentity, Protocol, UpstreamTls};
 use crate::config::pem::{self, Pair, PemError, Validity};
 use crate::config::raw::{RawProtocol, RawUpstreamTls, Switch};

@@ -2,19 +2,30 @@
 //!
 //! Nothing here prints a value: not `Debug`, not an error.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use plugins::contract::leaf::LeafError;
-use plugins::leaf;
-
-use super::env::Env;
+use super::leaf::LeafError;
+use crate::leaf;
 
 /// The longest secret that is read.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// Where environment variables come from; tests bring their own.
+pub trait Env {
+    /// The value of a variable that is set to text.
+    fn var(&self, name: &str) -> Option<String>;
+}
+
+impl Env for BTreeMap<String, String> {
+    fn var(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}
 
 /// Where a secret is: `"env:NAME"` or `"file:/path"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -75,7 +86,7 @@ impl SecretRef {
     }
 
     /// The same with a relative path made relative to `directory`.
-    pub(super) fn relative_to(self, directory: &Path) -> Self {
+    pub fn relative_to(self, directory: &Path) -> Self {
         match self {
             Self::Env(_) => self,
             Self::File(path) => Self::File(directory.join(path)),
@@ -147,7 +158,6 @@ impl FromStr for SecretRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     #[test]
     fn reads_references() {
