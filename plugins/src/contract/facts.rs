@@ -70,7 +70,9 @@ impl fmt::Debug for Facts {
     /// Who asks may stand in no log by accident.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = self.identity.get().is_some();
-        f.debug_struct("Facts").field("identified", &known).finish_non_exhaustive()
+        f.debug_struct("Facts")
+            .field("identified", &known)
+            .finish_non_exhaustive()
     }
 }
 
