@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The gateway beside its rivals and beside bare Pingora, in one run on one machine.
 #
-#   load-tests/compare.sh [--rounds 3] [--seconds 5] [--idle 10000] [--hold] [CONTESTANT …]
+#   load-tests/compare.sh [--rounds 3] [--seconds 5] [--idle 10000] [--job HS256|RS256|ES256] [--hold] [CONTESTANT …]
 #
 # The proxy has core 0 and one worker; the load generator and the backend share core 1. Contestants run in turn, all
 # of them in every round. Without names, every contestant that is installed takes part; nothing is installed.
+# --job is the work of a gateway instead of a bare hop: verify a bearer token, limit by its subject in two plans, log.
 # --hold starts one contestant and leaves it running until Ctrl-C, for k6, profilers and curl.
 # $GATEWAY_BIN and $FLOOR_BIN name binaries built elsewhere.
 set -euo pipefail
@@ -15,6 +16,8 @@ rounds=3
 seconds=5
 idle=10000
 hold=no
+job=
+subjects=1000
 connections=64
 path=/r500/orders/7
 names=()
@@ -32,13 +35,18 @@ while [ $# -gt 0 ]; do
     --rounds) rounds=$2 && shift ;;
     --seconds) seconds=$2 && shift ;;
     --idle) idle=$2 && shift ;;
+    --job) job=$2 && shift ;;
     --hold) hold=yes ;;
     -*) fail "unknown option $1" ;;
     *) names+=("$1") ;;
     esac
     shift
 done
-[ ${#names[@]} -gt 0 ] || names=("${all_contestants[@]}")
+case "$job" in
+"") [ ${#names[@]} -gt 0 ] || names=("${all_contestants[@]}") ;;
+HS256 | RS256 | ES256) [ ${#names[@]} -gt 0 ] || names=("${job_contestants[@]}") ;;
+*) fail "--job is HS256, RS256 or ES256" ;;
+esac
 
 for tool in wrk nginx taskset python3; do
     command -v "$tool" >/dev/null || fail "needs $tool"
@@ -71,16 +79,27 @@ for each in held: each.bind(("127.0.0.1", 0))
 print(*(each.getsockname()[1] for each in held))'
 }
 
-# Does 127.0.0.1:$port answer a request with 200?
-answers() {
-    local status=""
+# The status line with which 127.0.0.1:$port answers a request with this token, or with none.
+status_for() {
+    local status="" field=""
+    [ -z "$1" ] || field="Authorization: Bearer $1"$'\r\n'
     {
         exec 3<>"/dev/tcp/127.0.0.1/$port" &&
-            printf 'GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' "$path" >&3 &&
+            printf 'GET %s HTTP/1.1\r\nHost: x\r\n%sConnection: close\r\n\r\n' "$path" "$field" >&3 &&
             read -r -t 2 status <&3
         exec 3>&-
     } 2>/dev/null || true
-    [[ $status == *" 200"* ]]
+    echo "$status"
+}
+
+answers() { [[ $(status_for "$good_token") == *" 200"* ]]; }
+
+# Who does less than the job would win it: no token and a forged one must be refused.
+does_the_job() {
+    local each
+    for each in "" "$(cat "$work/bad-token")"; do
+        [[ $(status_for "$each") == *" 401"* ]] || fail "$1 lets a request with ${each:-no token} pass"
+    done
 }
 
 wait_answer() {
@@ -108,6 +127,7 @@ start() {
     read -r port admin_port _ <<<"$(free_ports)"
     "start_$1"
     wait_answer "$1"
+    [ -z "$job" ] || [ "$1" = direct ] || does_the_job "$1"
 }
 
 stop() {
@@ -119,7 +139,7 @@ stop() {
 
 load() {
     taskset -c 1 wrk -t1 -c "$connections" -d "${1}s" --latency \
-        -s "$here/scenarios/report.lua" "http://127.0.0.1:$port$path"
+        -s "$here/scenarios/$scenario.lua" "http://127.0.0.1:$port$path"
 }
 
 measure() {
@@ -135,6 +155,7 @@ measure() {
 }
 
 measure_idle() {
+    [ -z "$job" ] || return 0
     start "$1"
     echo "$1 $(python3 "$here/idle.py" "$port" "$pid" "$idle" "$path")" | tee -a "$work/idle"
     stop "$1"
@@ -142,10 +163,11 @@ measure_idle() {
 
 present() {
     local name
-    echo "# Side by side, $(date -u +%F), commit $commit"
+    echo "# Side by side${job:+ at the gateway job with $job}, $(date -u +%F), commit $commit"
     echo
     echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, Linux $(uname -r). Proxy on core 0 with one worker;"
     echo "wrk and backend on core 1; $connections connections; median of $rounds rounds of $seconds s; $idle idle connections."
+    [ -z "$job" ] || echo "Every request carries a token, $subjects subjects in turn."
     echo
     python3 "$here/table.py" "$work/samples" "$work/idle"
     echo
@@ -161,6 +183,15 @@ for name in "${names[@]}"; do
     if "available_$name"; then contestants+=("$name"); else echo "$name is not here: left out"; fi
 done
 [ ${#contestants[@]} -gt 0 ] || fail "no contestant"
+
+good_token=
+scenario=report
+if [ -n "$job" ]; then
+    python3 "$here/tokens.py" "$job" "$work" "$subjects"
+    good_token=$(head -n 1 "$work/tokens")
+    scenario=tokens
+    export TOKENS=$work/tokens REPORT=$here/scenarios/report.lua
+fi
 
 read -r port admin_port backend_port <<<"$(free_ports)"
 start_backend
@@ -185,7 +216,7 @@ for name in "${contestants[@]}"; do
 done
 
 mkdir -p "$here/results"
-file="$here/results/$(date -u +%F)-$commit.md"
+file="$here/results/$(date -u +%F)-$commit${job:+-${job,,}}.md"
 present >"$file"
 echo
 cat "$file"

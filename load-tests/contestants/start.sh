@@ -5,13 +5,24 @@
 # functions, its template and its name to `all_contestants`.
 
 all_contestants=(direct floor gateway nginx haproxy envoy)
+# Those that can do the gateway job.
+job_contestants=(direct gateway haproxy envoy)
 
 routes=1000
 
 # fill TEMPLATE > FILE
 fill() {
     sed -e "s|@PORT@|$port|g" -e "s|@BACKEND@|$backend_port|g" -e "s|@ADMIN@|$admin_port|g" \
-        -e "s|@DIR@|$work|g" "$here/contestants/$1"
+        -e "s|@DIR@|$work|g" -e "s|@ALG@|$job|g" -e "s|@JWTKEY@|$(haproxy_key)|g" -e "s|@GATEWAYKEY@|$(gateway_key)|g" \
+        "$here/contestants/$1"
+}
+
+# What verifies the tokens, as each says it. HAProxy takes a secret itself.
+haproxy_key() {
+    if [ "$job" = HS256 ]; then cat "$work/secret"; elif [ -n "$job" ]; then echo "$work/public.pem"; fi
+}
+gateway_key() {
+    if [ "$job" = HS256 ]; then echo "secret = \"file:$work/secret\""; else echo "public-key = \"file:$work/public.pem\""; fi
 }
 
 # on_core CORE LOG COMMAND…: starts it pinned and sets $pid (taskset becomes the command).
@@ -38,14 +49,14 @@ start_nginx() {
 available_haproxy() { command -v haproxy >/dev/null; }
 version_haproxy() { haproxy -v | head -n 1 | cut -d' ' -f1-3; }
 start_haproxy() {
-    fill haproxy.cfg >"$work/haproxy.cfg"
+    fill "haproxy${job:+-job}.cfg" >"$work/haproxy.cfg"
     on_core 0 haproxy haproxy -db -f "$work/haproxy.cfg"
 }
 
 available_envoy() { command -v envoy >/dev/null; }
 version_envoy() { envoy --version | grep -o 'version.*' | head -n 1; }
 start_envoy() {
-    fill envoy.yaml >"$work/envoy.yaml"
+    fill "envoy${job:+-job}.yaml" >"$work/envoy.yaml"
     on_core 0 envoy envoy --concurrency 1 --disable-hot-restart -l warning -c "$work/envoy.yaml"
 }
 
@@ -68,7 +79,7 @@ version_gateway() { "$GATEWAY_BIN" version 2>/dev/null || echo "at $commit"; }
 start_gateway() {
     rm -f "$work/access.log"
     {
-        fill gateway.toml
+        fill "gateway${job:+-job}.toml"
         for ((n = 0; n < routes; n++)); do
             printf '\n[route.r%d]\nmatch = "/r%d/**"\nupstream = "backend"\n' "$n" "$n"
         done
