@@ -12,7 +12,7 @@ pub mod watch;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use plugins::chain::SharedParts;
 use plugins::contract::services::Services;
 use plugins::ip_filter::Ranges;
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub shared: SharedParts,
     /// What policies get from outside.
     pub services: Services,
+    /// Headers by which upstreams are told who asks: no client may send them, on no route.
+    pub identity_headers: Box<[HeaderName]>,
 }
 
 /// What requests of one listener need.

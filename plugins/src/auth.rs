@@ -19,26 +19,26 @@
 //! Trusts the listener for certificates and for heads in which nothing is hidden. Headers that tell the upstream who asks
 //! come from here only: the gateway removes them from every request of every client.
 
-mod api_key;
-mod basic;
-mod challenge;
+pub mod api_key;
+pub mod basic;
+pub mod challenge;
 mod choose;
-mod client_certificate;
-mod config;
+pub mod client_certificate;
+pub mod config;
 mod consumer;
-mod credential;
+pub mod credential;
 mod csrf;
-mod forward;
+pub mod forward;
 mod gather;
-mod introspection;
-mod jwt;
-mod oidc;
+pub mod introspection;
+pub mod jwt;
+pub mod oidc;
 mod outgoing;
-mod provider;
-mod raw;
+pub mod provider;
+pub mod raw;
 mod refusals;
 mod tally;
-mod verdict;
+pub mod verdict;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -18,6 +18,8 @@ chain! {
     protect: crate::protect::Protect,
     /// Preflights carry no credentials, so they are answered before anything below asks for some.
     cors: crate::cors::Cors,
+    /// Who asks: whatever follows may depend on it.
+    auth: crate::auth::Auth,
     /// Only requests that passed everything are rewritten, so that everything above judges what the client sent.
     headers: crate::headers::Headers,
 }

@@ -3,6 +3,7 @@
 //! Imports nothing from the plugins themselves, so that it can become a package of its own.
 
 pub mod build;
+pub mod consumers;
 pub mod facts;
 pub mod file;
 pub mod flow;

@@ -3,6 +3,7 @@
 //! A plugin decides about a request and may change heads and bodies. It never sees the server: no session,
 //! no socket, no peer. What it may use is in [`contract`]; the order of the plugins is the one list in [`chain`].
 
+pub mod auth;
 pub mod chain;
 pub mod contract;
 pub mod cors;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use plugins::chain::PoliciesConfig;
+use plugins::contract::consumers::Directory;
 use plugins::contract::place::Span;
 use plugins::contract::template::Template;
 use plugins::contract::value::Value;
@@ -43,6 +44,8 @@ pub struct Config {
     pub upstreams: Vec<UpstreamConfig>,
     /// `[route.*]` in the order of their names.
     pub routes: Vec<RouteConfig>,
+    /// `[consumer.*]`
+    pub consumers: Arc<Directory>,
     /// `[admin]`
     pub admin: Option<AdminConfig>,
     /// `[access-log]`

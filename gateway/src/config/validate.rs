@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use plugins::contract::file::FileRef;
 use plugins::contract::place::{At, Span};
@@ -53,6 +54,7 @@ pub(super) fn validate(
         damage,
         files,
         report,
+        authenticated: false,
     };
     let server = process::server(raw.server, &mut context);
     let listeners = listener::all(raw.listeners, &mut context);
@@ -79,6 +81,7 @@ pub(super) fn validate(
         listeners,
         upstreams,
         routes: routes?,
+        consumers: Arc::default(),
         admin,
         access_log,
     };
@@ -92,6 +95,8 @@ struct Context<'a> {
     damage: &'a Damage,
     files: &'a mut Files,
     report: &'a mut Report,
+    /// Whether the route that is looked at knows who asks.
+    authenticated: bool,
 }
 
 /// Names that others refer to, with their positions in the model.

@@ -31,6 +31,10 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         progress,
         ..
     } = ctx;
+    for name in &snapshot.identity_headers {
+        // Before anything reads them: only the gateway says who asks.
+        session.req_header_mut().remove_header(name);
+    }
     let Some(facts) = listen::facts(session) else {
         return answer(progress, &failure::LISTENER_GONE);
     };

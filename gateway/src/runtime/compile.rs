@@ -131,6 +131,7 @@ pub fn compile(
         services, shared, ..
     } = making;
     let listeners = listeners(config)?;
+    let identity_headers = identity_headers(config);
     Ok(Snapshot {
         loaded,
         listeners,
@@ -138,7 +139,20 @@ pub fn compile(
         upstreams,
         shared,
         services,
+        identity_headers,
     })
+}
+
+/// Headers by which any route tells its upstream who asks.
+fn identity_headers(config: &Config) -> Box<[HeaderName]> {
+    let policies = config.routes.iter().flat_map(|route| &route.policies.auth);
+    let mut names: Vec<HeaderName> = Vec::new();
+    for name in policies.flat_map(|auth| auth.config.identity_headers()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into()
 }
 
 /// What all routes of a snapshot are made with.
@@ -228,10 +242,16 @@ pub fn route_specs(config: &Config, listener: usize) -> Vec<RouteSpec> {
 }
 
 fn guards(route: &RouteConfig) -> Guards {
-    if route.policies.ip_filter.is_empty() {
-        return Guards::NONE;
-    }
-    Guards::NONE.with(Guard::IpFilter)
+    let policies = &route.policies;
+    // Where nobody in particular may pass, nobody is kept out.
+    let keeps_out = policies.auth.iter().any(|auth| !auth.config.is_optional());
+    [
+        (Guard::Auth, keeps_out),
+        (Guard::IpFilter, !policies.ip_filter.is_empty()),
+    ]
+    .into_iter()
+    .filter(|(_, here)| *here)
+    .fold(Guards::NONE, |guards, (guard, _)| guards.with(guard))
 }
 
 fn first_conflict(conflicts: Vec<Conflict>) -> CompileError {

@@ -78,6 +78,7 @@ impl Outside {
             meter: self.metrics.clone(),
             files: Arc::new(NamedFiles(loaded.clone())),
             stores,
+            consumers: loaded.config.consumers.clone(),
         }
     }
 }

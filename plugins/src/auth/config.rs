@@ -124,7 +124,7 @@ impl KindConfig {
 }
 
 impl RawAuth {
-    pub(super) fn validate(self, table: Span, report: &mut Report) -> Option<AuthConfig> {
+    pub(super) fn validate(mut self, table: Span, report: &mut Report) -> Option<AuthConfig> {
         if self.any.is_some() {
             return self.group(report);
         }
@@ -137,7 +137,7 @@ impl RawAuth {
                 )
                 .help("write on the route auth = { any = [\"NAME\"], optional = true }");
         }
-        let mode = Mode::until(self.mode, self.shadow_until, table.clone(), report);
+        let mode = Mode::until(self.mode.take(), self.shadow_until.take(), table.clone(), report);
         let identity_headers = outgoing::validate(self.identity_headers.as_ref(), report);
         let strip = self.strip.as_ref().is_none_or(|strip| **strip);
         let kind = self.kind(table, report)?;

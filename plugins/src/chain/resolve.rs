@@ -13,7 +13,7 @@ pub type Named<C> = BTreeMap<String, At<C>>;
 /// What one layer says: nothing, or these (`"none"` is an empty list).
 pub type Layered<C> = Option<Vec<Placed<C>>>;
 
-pub(super) fn named<P: Plugin>(
+pub(crate) fn named<P: Plugin>(
     raw: BTreeMap<String, At<P::Raw>>,
     report: &mut Report,
 ) -> Named<P::Config> {
@@ -25,7 +25,7 @@ pub(super) fn named<P: Plugin>(
         .collect()
 }
 
-pub(super) fn layer<P: Plugin>(
+pub(crate) fn layer<P: Plugin>(
     raw: Option<At<PolicyRef<P::Raw>>>,
     layer: Layer,
     named: &Named<P::Config>,
@@ -34,6 +34,9 @@ pub(super) fn layer<P: Plugin>(
     let raw = raw?;
     let mut found = Vec::new();
     collect::<P>(raw, layer, named, report, &mut found);
+    if !found.is_empty() {
+        found = P::gather(found, named, report);
+    }
     if P::SINGLE && found.len() > 1 {
         let span = found.last().map_or(0..0, |placed| placed.span.clone());
         too_many::<P>(

@@ -201,6 +201,12 @@ fn twice(first: u32, what: Credential) -> Twice {
     Twice { what, first }
 }
 
+impl PartialEq for Directory {
+    fn eq(&self, other: &Self) -> bool {
+        self.generation == other.generation
+    }
+}
+
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory")

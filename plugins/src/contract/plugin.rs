@@ -1,5 +1,6 @@
 //! The trait that a plugin is.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::{Future, ready};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::file::FileRef;
 use super::flow::{Flow, Refusal};
 use super::mode::Mode;
 use super::place::{At, Span};
+use super::policy::Placed;
 use super::report::Report;
 use super::services::Services;
 use super::value::Value;
@@ -42,6 +44,15 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 
     /// Turns the table as written into the table as meant, and reports every mistake. No I/O, no clock.
     fn validate(raw: At<Self::Raw>, report: &mut Report) -> Option<Self::Config>;
+
+    /// What several policies that one layer names mean together: all must pass, unless the plugin says otherwise.
+    fn gather(
+        found: Vec<Placed<Self::Config>>,
+        _named: &BTreeMap<String, At<Self::Config>>,
+        _report: &mut Report,
+    ) -> Vec<Placed<Self::Config>> {
+        found
+    }
 
     /// What a route has when both `[defaults]` and the route say something. Replaces, unless the plugin merges.
     fn over(own: Self::Config, _default: &Self::Config) -> Self::Config {

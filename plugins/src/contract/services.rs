@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{Request, Response};
 
+use super::consumers::Directory;
 use super::file::FileRef;
 use super::place::At;
 use super::secret::{Secret, SecretRef};
@@ -34,6 +35,8 @@ pub struct Services {
     pub meter: Arc<dyn Meter>,
     /// Files and secrets that the configuration names.
     pub files: Arc<dyn Files>,
+    /// `[consumer.NAME]`
+    pub consumers: Arc<Directory>,
     /// `[store.NAME]`
     pub stores: Arc<BTreeMap<String, Arc<dyn Store>>>,
 }
@@ -249,6 +252,7 @@ impl Services {
             tasks: Arc::new(Nothing),
             meter: Arc::new(Nothing),
             files: Arc::new(Nothing),
+            consumers: Arc::default(),
             stores: Arc::default(),
         }
     }

@@ -279,11 +279,16 @@ pub fn query<'a>(query: &'a str, name: &str) -> Result<Cow<'a, str>, ValueError>
     let mut found = None;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if form_decoded(key).is_ok_and(|key| key == name) && found.replace(value).is_some() {
+        if is_query_key(key, name) && found.replace(value).is_some() {
             return Err(ValueError::Repeated);
         }
     }
     form_decoded(found.ok_or(ValueError::Missing)?)
+}
+
+/// Whether a query parameter that is written like this has this name.
+pub fn is_query_key(written: &str, name: &str) -> bool {
+    form_decoded(written).is_ok_and(|key| key == name)
 }
 
 fn form_decoded(text: &str) -> Result<Cow<'_, str>, ValueError> {

@@ -20,6 +20,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         listeners,
         upstreams,
         routes,
+        consumers,
         admin,
         access_log,
     } = &loaded.config;
@@ -35,6 +36,8 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         "listeners": by_name(listeners.iter().map(|one| (&*one.name, listener(one)))),
         "upstreams": by_name(upstreams.iter().map(|one| (&*one.name, upstream(one)))),
         "routes": by_name(routes.iter().map(|one| (&*one.name, route(one, loaded)))),
+        // How many: their names are nobody's business.
+        "consumers": consumers.len(),
         "admin": admin.as_ref().map(self::admin),
         "access-log": self::access_log(access_log),
         "files": loaded.sources.files().iter().map(SourceFile::name).collect::<Vec<_>>(),

@@ -117,7 +117,10 @@ fn arrive<'a>(
     config: &ListenerConfig,
     question: &Question,
 ) -> Result<Arrival<'a>, String> {
-    let head = head::parse(question)?;
+    let mut head = head::parse(question)?;
+    for name in &snapshot.identity_headers {
+        head.remove_header(name);
+    }
     let peer = question.peer(config);
     let (client, id) = client::find(listener, peer, &head.headers);
     Ok(Arrival {

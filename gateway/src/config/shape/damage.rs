@@ -93,8 +93,13 @@ fn without(table: &mut DeTable<'_>, gone: &BTreeSet<(String, String)>) {
         }
     }
     for (plugin, node) in table {
-        if let DeValue::Array(items) = node.get_mut() {
-            let plugin = plugin.get_ref().as_ref();
+        let plugin = plugin.get_ref().as_ref();
+        // `auth = { any = [...] }` is a list in a table.
+        let list = match node.get_mut() {
+            DeValue::Table(table) => table.get_mut("any").map(Spanned::get_mut),
+            other => Some(other),
+        };
+        if let Some(DeValue::Array(items)) = list {
             let taken = std::mem::replace(items, DeArray::new());
             taken
                 .into_iter()

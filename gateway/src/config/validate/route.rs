@@ -11,6 +11,8 @@ use plugins::contract::policy::Layer;
 use plugins::contract::units::Time;
 use plugins::contract::value::Value;
 
+mod auth;
+
 use super::like::{Routes, lineage, merged, provenance};
 use super::matcher::matcher;
 use super::{Context, Names, action, bounds, conflict, path_change, plain, retry};
@@ -62,6 +64,8 @@ struct Shared<'a> {
     always: PolicyLayer,
     defaults: PolicyLayer,
     own: BTreeMap<String, PolicyLayer>,
+    /// Whether somebody must say of every route who may call it.
+    guarded: bool,
     retry: Option<(Span, Option<RetryConfig>)>,
     timing: RawDefaults,
 }
@@ -78,12 +82,14 @@ pub(super) fn all(
         defaults,
         named,
     } = tables;
+    let has_auth = !named.auth.is_empty() || context.damage.any("auth");
     let policies_by_name = named.validate(context.report);
     let (own_defaults, policies) = defaults
         .map(|defaults| (defaults.own, defaults.policies))
         .unwrap_or_default();
-    let shared = Shared {
+    let mut shared = Shared {
         names,
+        guarded: false,
         always: always.validate(Layer::Always, &policies_by_name, context.report),
         defaults: policies.validate(Layer::Defaults, &policies_by_name, context.report),
         own: layers(&routes, &policies_by_name, context),
@@ -93,6 +99,7 @@ pub(super) fn all(
             .map(|raw| (raw.span(), retry::retry(raw, context))),
         timing: own_defaults,
     };
+    shared.guarded = has_auth || auth::anywhere(&shared);
     for (bound, written) in [
         (bounds::ROUTE_TIMEOUT, &shared.timing.timeout),
         (bounds::STREAM_IDLE, &shared.timing.stream_idle_timeout),
@@ -162,6 +169,7 @@ fn draft(
         .iter()
         .filter_map(|name| shared.own.get(*name))
         .fold(PolicyLayer::default(), PolicyLayer::or);
+    auth::check(name, &layer, shared, whole.then_some(&span), context);
     let policies = PolicyLayer::join(&shared.always, &shared.defaults, layer, context.report);
     let match_span = raw.r#match.as_ref().map_or_else(|| span.clone(), At::span);
     // A pattern that was taken out must not be replaced by the one of the route that this one is like.
@@ -177,6 +185,7 @@ fn draft(
         let path = context.path(&file);
         context.watch(&path);
     }
+    context.authenticated = !policies.auth.is_empty() || !whole || auth::is_damaged(context);
     for needed in policies.needs() {
         context.value(&needed, &needed.span(), found.as_ref());
     }

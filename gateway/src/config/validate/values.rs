@@ -20,7 +20,9 @@ impl Context<'_> {
     /// Checks one value. `matcher` is `None` where the pattern itself is wrong.
     pub(super) fn value(&mut self, value: &Value, span: &Span, matcher: Option<&Matcher>) {
         match value {
-            Value::Claim(_) | Value::ConsumerName | Value::ConsumerPlan | Value::Identity => {
+            Value::Claim(_) | Value::ConsumerName | Value::ConsumerPlan | Value::Identity
+                if !self.authenticated =>
+            {
                 self.report
                     .error(
                         span.clone(),
@@ -28,7 +30,7 @@ impl Context<'_> {
                         format!("`{value}` needs a route with `auth`"),
                     )
                     .label("nobody is authenticated here")
-                    .help("this version has no `auth`; use client.ip or header.NAME");
+                    .help("add auth = \"NAME\" to the route, or use client.ip or header.NAME");
             }
             Value::HostPart(name) => {
                 if let Some(matcher) = matcher.filter(|matcher| !host_has(matcher, name)) {
@@ -40,7 +42,11 @@ impl Context<'_> {
                     self.not_captured(value, name, span, matcher);
                 }
             }
-            Value::ClientIp
+            Value::Claim(_)
+            | Value::ConsumerName
+            | Value::ConsumerPlan
+            | Value::Identity
+            | Value::ClientIp
             | Value::Method
             | Value::Host
             | Value::Query(_)
