@@ -85,14 +85,8 @@ pub struct Remembered {
 
 impl Plugin for Auth {
     const NAME: &'static str = "auth";
-    const REFUSALS: &'static [&'static Refusal] = &[
-        &MISSING,
-        &INVALID,
-        &AMBIGUOUS,
-        &ORIGIN,
-        &UNAVAILABLE,
-        &BUSY,
-    ];
+    const REFUSALS: &'static [&'static Refusal] =
+        &[&MISSING, &INVALID, &AMBIGUOUS, &ORIGIN, &UNAVAILABLE, &BUSY];
     // Several providers are one policy: any of them will do.
     const SINGLE: bool = true;
     type Raw = RawAuth;
@@ -167,9 +161,7 @@ impl Plugin for Auth {
                 challenged(&AMBIGUOUS, challenges.map(|it| it.ambiguous.as_ref()))
             }
             Choice::Nobody(index, reason) => self.rejected(index, reason, request),
-            Choice::One(index, credential) => {
-                self.judge(index, &credential, request, state).await
-            }
+            Choice::One(index, credential) => self.judge(index, &credential, request, state).await,
         }
     }
 
@@ -199,7 +191,11 @@ impl Plugin for Auth {
     ) {
         for cookie in state.extra.iter().flat_map(|extra| &extra.set_cookie) {
             // Fails only beyond the most fields that a map can hold.
-            drop(response.head.append_header(http::header::SET_COOKIE, cookie.clone()));
+            drop(
+                response
+                    .head
+                    .append_header(http::header::SET_COOKIE, cookie.clone()),
+            );
         }
     }
 }

@@ -78,9 +78,7 @@ impl ApiKey {
         match consumers.by_api_key(key.as_ref()) {
             Some(consumer) => identity(&self.name, consumer).into(),
             None => {
-                request
-                    .facts
-                    .note(|| "no consumer has this key".to_owned());
+                request.facts.note(|| "no consumer has this key".to_owned());
                 Verdict::Rejected(Reason::Unknown)
             }
         }

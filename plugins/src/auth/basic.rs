@@ -114,7 +114,9 @@ impl Basic {
         let known = consumers.password(&name);
         // Somebody's password, so that the time does not tell who exists.
         let Some(hash) = known.map(|(_, hash)| hash).or(consumers.any_password()) else {
-            request.facts.note(|| "no consumer has a password".to_owned());
+            request
+                .facts
+                .note(|| "no consumer has a password".to_owned());
             return Verdict::Rejected(Reason::Unknown);
         };
         let key = self.remembered.key(&name, &password, hash);

@@ -78,7 +78,10 @@ mod tests {
 
     #[test]
     fn a_realm_cannot_leave_its_quotes() {
-        let basic = Challenges::new("Basic", &[("realm", "a\"b\\\r\nc\u{e4}"), ("charset", "UTF-8")]);
+        let basic = Challenges::new(
+            "Basic",
+            &[("realm", "a\"b\\\r\nc\u{e4}"), ("charset", "UTF-8")],
+        );
         assert_eq!(
             basic.missing.unwrap(),
             r#"Basic realm="a\"b\\c", charset="UTF-8""#

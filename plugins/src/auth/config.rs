@@ -137,7 +137,12 @@ impl RawAuth {
                 )
                 .help("write on the route auth = { any = [\"NAME\"], optional = true }");
         }
-        let mode = Mode::until(self.mode.take(), self.shadow_until.take(), table.clone(), report);
+        let mode = Mode::until(
+            self.mode.take(),
+            self.shadow_until.take(),
+            table.clone(),
+            report,
+        );
         let identity_headers = outgoing::validate(self.identity_headers.as_ref(), report);
         let strip = self.strip.as_ref().is_none_or(|strip| **strip);
         let kind = self.kind(table, report)?;
@@ -171,7 +176,9 @@ impl RawAuth {
                     format!("`{key}` cannot stand beside `any`"),
                 )
                 .related(any.span(), "the providers say it themselves")
-                .help(format!("write `{key}` in a table [auth.NAME] and name that"));
+                .help(format!(
+                    "write `{key}` in a table [auth.NAME] and name that"
+                ));
         }
         Some(AuthConfig {
             providers: Vec::new(),
@@ -209,7 +216,10 @@ impl RawAuth {
             ("basic", place(self.basic.as_ref())),
             ("introspection", place(self.introspection.as_ref())),
             ("forward", place(self.forward.as_ref())),
-            ("client-certificate", place(self.client_certificate.as_ref())),
+            (
+                "client-certificate",
+                place(self.client_certificate.as_ref()),
+            ),
             ("oidc", place(self.oidc.as_ref())),
         ]
         .into_iter()
@@ -248,9 +258,23 @@ impl RawAuth {
         made(self.jwt, RawJwt::validate, Kind::Jwt, report)
             .or_else(|| made(self.api_key, RawApiKey::validate, Kind::ApiKey, report))
             .or_else(|| made(self.basic, RawBasic::validate, Kind::Basic, report))
-            .or_else(|| made(self.introspection, RawIntrospection::validate, Kind::Introspection, report))
+            .or_else(|| {
+                made(
+                    self.introspection,
+                    RawIntrospection::validate,
+                    Kind::Introspection,
+                    report,
+                )
+            })
             .or_else(|| made(self.forward, RawForward::validate, Kind::Forward, report))
-            .or_else(|| made(self.client_certificate, RawClientCertificate::validate, Kind::ClientCertificate, report))
+            .or_else(|| {
+                made(
+                    self.client_certificate,
+                    RawClientCertificate::validate,
+                    Kind::ClientCertificate,
+                    report,
+                )
+            })
             .or_else(|| made(self.oidc, RawOidc::validate, Kind::Oidc, report))
     }
 }

@@ -233,7 +233,8 @@ impl Sources {
 
     /// Whether `Authorization` is among them.
     pub fn reads_authorization(&self) -> bool {
-        self.iter().any(|source| matches!(source, Source::Scheme(_)))
+        self.iter()
+            .any(|source| matches!(source, Source::Scheme(_)))
     }
 }
 

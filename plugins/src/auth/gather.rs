@@ -21,7 +21,10 @@ pub(super) fn gather(
         return found;
     };
     let alone = found.len() == 1;
-    let (layer, span) = (first.layer, first.span.start..last.span.end.max(first.span.end));
+    let (layer, span) = (
+        first.layer,
+        first.span.start..last.span.end.max(first.span.end),
+    );
     let name = first.name.clone().filter(|_| alone);
     let mut optional = false;
     let mut providers: Vec<(ProviderConfig, Span)> = Vec::new();
@@ -49,7 +52,10 @@ pub(super) fn gather(
     let mode = mode(&providers, report);
     complain_about_twins(&providers, report);
     let config = AuthConfig {
-        providers: providers.into_iter().map(|(provider, _)| provider).collect(),
+        providers: providers
+            .into_iter()
+            .map(|(provider, _)| provider)
+            .collect(),
         any: Vec::new(),
         optional,
         mode,
@@ -115,11 +121,7 @@ fn complain_about_twins(providers: &[(ProviderConfig, Span)], report: &mut Repor
             .find(|(other, _)| provider.name.is_some() && other.name == provider.name);
         if let Some((_, other)) = twin {
             report
-                .error(
-                    span.clone(),
-                    "auth.twice",
-                    "this provider is named twice",
-                )
+                .error(span.clone(), "auth.twice", "this provider is named twice")
                 .related(other.clone(), "first here")
                 .help("remove one of the two");
         }

@@ -28,7 +28,11 @@ pub(super) struct Introspection {
 }
 
 impl RawIntrospection {
-    pub(super) fn validate(self, _table: Span, _report: &mut Report) -> Option<IntrospectionConfig> {
+    pub(super) fn validate(
+        self,
+        _table: Span,
+        _report: &mut Report,
+    ) -> Option<IntrospectionConfig> {
         Some(IntrospectionConfig {})
     }
 }

@@ -113,9 +113,7 @@ impl Kind {
             KindConfig::Introspection(config) => {
                 Self::Introspection(Introspection::compile(config, name, services)?)
             }
-            KindConfig::Forward(config) => {
-                Self::Forward(Forward::compile(config, name, services)?)
-            }
+            KindConfig::Forward(config) => Self::Forward(Forward::compile(config, name, services)?),
             KindConfig::ClientCertificate(config) => {
                 Self::ClientCertificate(ClientCertificate::compile(config, name))
             }

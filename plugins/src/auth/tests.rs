@@ -229,11 +229,17 @@ fn a_list_means_any_of_it() {
     let some = |name: &str| Some(name.to_owned());
     assert_eq!(names("auth = ['keys', 'web']"), [some("keys"), some("web")]);
     assert_eq!(names("auth = { any = ['keys'] }"), [some("keys")]);
-    assert_eq!(names("auth = ['keys', { basic = {} }]"), [some("keys"), None]);
+    assert_eq!(
+        names("auth = ['keys', { basic = {} }]"),
+        [some("keys"), None]
+    );
     assert!(gathered(NAMED, "auth = 'none'").0.is_none());
     assert_eq!(codes("auth = ['keys', 'everybody']"), ["auth.nested"]);
     assert_eq!(codes("auth = { any = ['everybody'] }"), ["auth.nested"]);
-    assert_eq!(codes("auth = { any = ['kees'] }"), ["config.unknown-reference"]);
+    assert_eq!(
+        codes("auth = { any = ['kees'] }"),
+        ["config.unknown-reference"]
+    );
     assert_eq!(codes("auth = ['keys', 'keys']"), ["auth.twice"]);
     let shadow = "auth = ['keys', { basic = {}, mode = 'shadow', shadow-until = '2999-01-01' }]";
     assert_eq!(codes(shadow), ["auth.mixed-modes"]);
@@ -247,7 +253,10 @@ fn complains_about_tables_that_cannot_be_meant() {
     assert_eq!(codes("any = []"), ["auth.nobody"]);
     assert_eq!(codes("any = ['a']\nstrip = true"), ["auth.any-and-more"]);
     assert_eq!(codes("any = ['a']\nbasic = {}"), ["auth.any-and-more"]);
-    assert_eq!(codes("basic = {}\noptional = true"), ["auth.optional-alone"]);
+    assert_eq!(
+        codes("basic = {}\noptional = true"),
+        ["auth.optional-alone"]
+    );
     assert_eq!(codes("basic = { realm = '' }"), ["auth.realm"]);
     assert_eq!(codes("api-key = { from = [] }"), ["auth.from"]);
     assert_eq!(codes("api-key = { from = ['claim.sub'] }"), ["auth.from"]);

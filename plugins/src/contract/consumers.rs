@@ -230,7 +230,8 @@ mod tests {
     }
 
     fn of(name: &str, subjects: &[(Option<&str>, &str)]) -> ConsumerConfig {
-        let subject = |(of, subject): &(Option<&str>, &str)| (of.map(Into::into), (*subject).into());
+        let subject =
+            |(of, subject): &(Option<&str>, &str)| (of.map(Into::into), (*subject).into());
         ConsumerConfig {
             subjects: subjects.iter().map(subject).collect(),
             ..consumer(name)
@@ -267,7 +268,9 @@ mod tests {
     fn a_subject_counts_for_its_provider_only() {
         let mut directory = Directory::default();
         directory.add(of("ada", &[(Some("idp"), "1")])).unwrap();
-        directory.add(of("bob", &[(Some("partners"), "1")])).unwrap();
+        directory
+            .add(of("bob", &[(Some("partners"), "1")]))
+            .unwrap();
         directory.add(of("eve", &[(None, "2")])).unwrap();
         assert_eq!(named(directory.by_subject("idp", "1")), Some("ada"));
         assert_eq!(named(directory.by_subject("partners", "1")), Some("bob"));

@@ -40,10 +40,7 @@ fn every_refusal_carries_its_plugins_name_and_is_documented() {
             GUIDE.contains(&format!("| `{code}` | {status} |")),
             "`{code}` is not in README.md"
         );
-        assert!(
-            (400..500).contains(&status) || status == 503,
-            "{code}"
-        );
+        assert!((400..500).contains(&status) || status == 503, "{code}");
     }
 }
 
