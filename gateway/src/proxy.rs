@@ -43,6 +43,7 @@ use crate::runtime::Live;
 use crate::runtime::outside::Outside;
 use crate::upstream::names::Names;
 use ctx::Ctx;
+use forward::hedge::Hedger;
 
 pub use handshakes::Handshakes;
 pub use reception::{Front, answer as reception_answer, refusal_of};
@@ -72,15 +73,20 @@ pub struct Gateway {
     worker: usize,
     /// For what is sent beside the requests.
     client: Arc<Client>,
+    /// For requests that may be with two targets.
+    hedger: Arc<Hedger>,
 }
 
 impl Gateway {
     /// For one worker, counted from 0.
     pub fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        let snapshot = shared.live.snapshot();
+        let idle_max = snapshot.loaded.config.server.upstream_idle_max;
         Self {
             shared,
             worker,
             client: Arc::default(),
+            hedger: Arc::new(Hedger::new(idle_max)),
         }
     }
 }
@@ -109,7 +115,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        forward::pick(session, ctx).await
+        forward::pick(session, ctx, &self.hedger).await
     }
 
     fn fail_to_connect(

@@ -215,9 +215,10 @@ impl Upstream {
 
     fn choose<'a>(&self, ready: &'a Ready, wish: &Wish<'_>) -> Option<&'a Endpoint> {
         let threshold = self.config.panic_threshold;
+        let aside = AtomicUsize::new(self.turn.load(Ordering::Relaxed));
         let search = Search {
             wish,
-            turn: &self.turn,
+            turn: if wish.aside { &aside } else { &self.turn },
             slow_start: self.config.slow_start,
             in_flight: self.in_flight.count(),
             fresh: !wish.tried.is_empty(),

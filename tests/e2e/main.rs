@@ -30,6 +30,7 @@ mod grpc_web;
 mod handover;
 mod harness_self;
 mod health;
+mod hedging;
 mod http2_limits;
 mod limits;
 mod listeners;

@@ -77,6 +77,7 @@ impl Collector for Families {
         families.push(self.upstream_seconds());
         families.push(self.attempts());
         families.push(self.retries());
+        families.push(self.hedges());
         families.extend(self.targets());
         families.extend(self.breakers());
         families.push(self.mirrors());
@@ -237,6 +238,22 @@ impl Families {
         family(
             "gateway_upstream_retries_total",
             "Failed attempts that a retry policy covers: repeated (made), or what hindered it.",
+            MetricType::COUNTER,
+            samples,
+        )
+    }
+
+    fn hedges(&self) -> MetricFamily {
+        let mut samples = Vec::new();
+        for (upstream, handle) in &*lock(&self.metrics.retries) {
+            for (result, count) in [("won", &handle.hedges_won), ("lost", &handle.hedges_lost)] {
+                let labels = [("upstream", &**upstream), ("result", result)];
+                samples.extend((count.read() > 0).then(|| counter(&labels, count.read())));
+            }
+        }
+        family(
+            "gateway_upstream_hedges_total",
+            "Requests that a second target got as well: its answer was served (won) or not (lost).",
             MetricType::COUNTER,
             samples,
         )

@@ -134,6 +134,8 @@ impl MirrorMetrics {
 #[derive(Debug, Default)]
 pub struct RetryMetrics {
     pub(super) made: Counter,
+    pub(super) hedges_won: Counter,
+    pub(super) hedges_lost: Counter,
     /// In the order of [`Hindrance::ALL`].
     pub(super) hindered: [Counter; Hindrance::ALL.len()],
 }
@@ -236,6 +238,15 @@ impl RetryMetrics {
     /// Counts a failed attempt that is repeated.
     pub fn made(&self) {
         self.made.add_one();
+    }
+
+    /// Counts a request that went to a second target as well: whether that one's answer was served.
+    pub fn hedged(&self, won: bool) {
+        if won {
+            self.hedges_won.add_one();
+        } else {
+            self.hedges_lost.add_one();
+        }
     }
 
     /// Counts one that is not.

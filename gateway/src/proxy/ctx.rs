@@ -13,6 +13,7 @@ use plugins::contract::view::{ClientCertificate, RequestBody};
 
 use super::dialect::Dialect;
 use super::forward::again::Again;
+use super::forward::hedge::Hedge;
 use super::grpc_web::Bridge;
 use super::mirror::Copy;
 use crate::decide::Identified;
@@ -81,6 +82,8 @@ pub(super) struct Progress {
     pub(super) attempts: u32,
     /// What failed attempts leave behind; most requests have none.
     pub(super) again: Option<Box<Again>>,
+    /// The first attempt, where it may be with two targets.
+    pub(super) hedge: Option<Arc<Hedge>>,
     /// The copy for the route's mirror.
     pub(super) mirror: Option<Box<Copy>>,
     /// When the current attempt was begun.

@@ -9,6 +9,7 @@ use plugins::contract::plugin::Done;
 use super::Shared;
 use super::ctx::Ctx;
 use super::forward::fallback::Fell;
+use super::forward::hedge;
 use crate::config::model::{AccessLogConfig, AccessLogPath};
 use crate::observe::access_log::line::Line;
 use crate::upstream::retry::{Cause, Hindrance};
@@ -16,6 +17,7 @@ use crate::upstream::retry::{Cause, Hindrance};
 /// Records a request.
 pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mut Ctx) {
     let now = Instant::now();
+    hedge::settle(ctx);
     ctx.attempt_over(now);
     let total = now.saturating_duration_since(ctx.seen.started.unwrap_or(now));
     let hop = total.saturating_sub(ctx.progress.upstream_time);
@@ -94,6 +96,7 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
         target,
         attempts: progress.attempts,
         retried: again.and_then(|again| again.cause).map(Cause::name),
+        hedge: progress.hedge.as_ref().and_then(|hedge| hedge.result()),
         fallback: again.and_then(|again| again.fell).map(Fell::name),
         not_retried: again.and_then(|again| again.hindrance).map(Hindrance::name),
         bytes_in: session.body_bytes_read() as u64,

@@ -2,6 +2,7 @@
 
 pub(super) mod again;
 pub(super) mod fallback;
+pub(super) mod hedge;
 
 use bytes::Bytes;
 use pingora::ErrorType;
@@ -10,8 +11,10 @@ use pingora::prelude::{Error, HttpPeer, Result, Session};
 use plugins::contract::flow::{Flow, Reply};
 use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::RequestBody;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::hedge::Hedger;
 use super::ctx::Ctx;
 use super::request::{Count, remaining};
 use super::{affinity, cookie, failure, grpc, headers, lower, mirror, silence};
@@ -20,7 +23,11 @@ use crate::decide;
 use crate::upstream::{Pick, Unavailable, Wish};
 
 /// Chooses the target of the next attempt.
-pub(super) async fn pick(session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+pub(super) async fn pick(
+    session: &mut Session,
+    ctx: &mut Ctx,
+    hedger: &Arc<Hedger>,
+) -> Result<Box<HttpPeer>> {
     if let Some(pause) = again::pause(ctx) {
         // In a box of its own: most requests never pause, and would carry the timer along.
         Box::pin(tokio::time::sleep(pause)).await;
@@ -41,6 +48,7 @@ pub(super) async fn pick(session: &mut Session, ctx: &mut Ctx) -> Result<Box<Htt
     if ctx.seen.body == RequestBody::None {
         silence::begins(session, &ctx.seen, now);
     }
+    hedge::arrange(hedger, session, ctx, &mut pick);
     ctx.progress.attempts += 1;
     ctx.progress.attempt = Some(pick.attempt);
     ctx.progress.picked = Some(now);

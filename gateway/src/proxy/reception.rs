@@ -119,6 +119,7 @@ impl Front {
             attempts: 0,
             retried: None,
             not_retried: None,
+            hedge: None,
             fallback: None,
             bytes_in: 0,
             bytes_out: 0,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, Result, Session};
@@ -57,6 +57,11 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     if let Some(bridge) = &mut ctx.progress.bridge {
         bridge.head(head)?;
     }
+    if let Some(hedge) = &ctx.progress.hedge
+        && is_whole(&session.req_header().method, head)
+    {
+        hedge.answered();
+    }
     finish_head(session, head, ctx, Some(hop));
     Ok(())
 }
@@ -68,6 +73,17 @@ fn count_interim(ctx: &mut Ctx) -> Result<()> {
         return Ok(());
     }
     Err(Error::explain(InvalidHTTPHeader, "too many informational heads").into_up())
+}
+
+/// Whether nothing follows the head.
+fn is_whole(method: &Method, head: &ResponseHeader) -> bool {
+    let length = head.headers.get(header::CONTENT_LENGTH);
+    *method == Method::HEAD
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        )
+        || length.is_some_and(|length| length == "0")
 }
 
 /// Answers that have no natural end: tunnels and server-sent events.
@@ -190,6 +206,9 @@ pub(super) fn body(
 ) -> Result<()> {
     let now = Instant::now();
     if end {
+        if let Some(hedge) = &ctx.progress.hedge {
+            hedge.answered();
+        }
         ctx.attempt_over(now);
         silence::ends(session, &ctx.seen);
     } else if remaining(ctx.seen.deadline, now).is_none() {

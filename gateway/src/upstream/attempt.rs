@@ -114,6 +114,15 @@ impl Attempt {
         }
     }
 
+    /// Another target was quicker, and it was given up after so long: no failure, but what balancing knows of its speed.
+    pub fn overtaken(&mut self, elapsed: Duration) {
+        if let Some(picked) = self.measured {
+            let now = clock::millis(picked + elapsed);
+            self.target.latency.observe(elapsed, now);
+        }
+        self.end();
+    }
+
     /// The value for the client's sticky cookie, where it has to be set.
     pub fn new_cookie(&self) -> Option<String> {
         self.new_tag.map(cookie::write)

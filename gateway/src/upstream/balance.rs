@@ -38,6 +38,8 @@ pub struct Wish<'a> {
     pub sticky: Option<u64>,
     /// Where this request was sent before. Somebody else is picked, as long as there is somebody else.
     pub tried: &'a [Arc<Target>],
+    /// It takes nobody's turn: the one whose turn it is will be picked for the next request all the same.
+    pub aside: bool,
 }
 
 impl Wish<'static> {
@@ -48,6 +50,7 @@ impl Wish<'static> {
             hash: None,
             sticky: None,
             tried: &[],
+            aside: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing is repeated after the first byte of an answer; that is the caller's to know.
 
 pub mod budget;
+pub mod hedge;
 pub mod marked;
 
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Retry {
     pub attempts: u32,
     /// From the request's last byte to the head of one try's answer.
     pub per_try_timeout: Option<Duration>,
+    /// When a read goes to a second target, too.
+    pub hedge_after: Option<Duration>,
     on: Box<[RetryOn]>,
     methods: Box<[Method]>,
     backoff: Duration,
@@ -120,6 +123,7 @@ impl Retry {
         Self {
             attempts: config.attempts,
             per_try_timeout: config.per_try_timeout,
+            hedge_after: config.hedge_after,
             on: config.on.as_slice().into(),
             methods: config.methods.as_slice().into(),
             backoff: config.backoff,

@@ -69,6 +69,7 @@ pub(super) fn forwarded(
         request_line: request_line(&head),
         changes: changes(&scene.head.headers, &head.headers),
         retry: retry::of(scene),
+        hedge: retry::hedge(scene, upstream),
         answer_gets: answer_gets(scene, memory)?,
     })))
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use http::header;
 use plugins::contract::view::RequestBody;
 
 use super::story::Repeat;
 use super::tell::Scene;
-use crate::config::model::RetryOn;
+use crate::admin::describe;
+use crate::config::model::{RetryOn, UpstreamConfig};
 use crate::upstream::retry::budget::Budget;
+use crate::upstream::retry::hedge::{Reading, Unhedged};
 use crate::upstream::retry::marked::is_marked;
 use crate::upstream::retry::{Cause, Failed, Hindrance};
 
@@ -44,6 +47,35 @@ pub(super) fn of(scene: &Scene<'_>) -> Vec<Repeat> {
         }
     };
     config.on.iter().map(repeat).collect()
+}
+
+/// Whether a second target would be asked while the first has not answered.
+pub(super) fn hedge(scene: &Scene<'_>, upstream: &UpstreamConfig) -> Option<String> {
+    let retry = scene.route.retry.as_ref()?;
+    let reading = Reading {
+        method: scene.view.method,
+        body: scene.view.body != RequestBody::None,
+        stream: scene.view.headers.contains_key(header::UPGRADE),
+        marked: scene.trusted && is_marked(scene.view.headers),
+    };
+    let verdict = retry.hedge(&reading, upstream)?;
+    Some(match verdict {
+        Ok(after) => format!("is asked as well after {}", describe::duration(after)),
+        Err(why) => format!("is never asked as well: {}", alone(why)),
+    })
+}
+
+fn alone(why: Unhedged) -> &'static str {
+    match why {
+        Unhedged::Method => "its method is not safe, or not among `methods`",
+        Unhedged::Body => "it has a body",
+        Unhedged::Stream => "it may become a tunnel",
+        Unhedged::Marked => "a trusted proxy marked it as a repetition",
+        Unhedged::Protocol => "the upstream may speak HTTP/2",
+        Unhedged::Sticky => "the upstream has a sticky cookie",
+        Unhedged::Host => "each target gets its own name in Host",
+        Unhedged::Alone => "the upstream has one target",
+    }
 }
 
 fn reason(hindrance: Hindrance) -> &'static str {

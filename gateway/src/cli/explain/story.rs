@@ -160,6 +160,8 @@ pub(super) struct Forward {
     pub(super) changes: Vec<Change>,
     /// What follows a failed attempt; empty without a retry policy.
     pub(super) retry: Vec<Repeat>,
+    /// Whether a second target would be asked as well, where the policy has a say.
+    pub(super) hedge: Option<String>,
     /// What the policies add to an answer 200 without fields of its own.
     pub(super) answer_gets: Vec<Field>,
 }

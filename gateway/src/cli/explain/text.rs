@@ -209,6 +209,9 @@ fn forward(forward: &Forward) -> Vec<String> {
     if !forward.retry.is_empty() {
         paragraphs.push(retry(&forward.retry));
     }
+    if let Some(hedge) = &forward.hedge {
+        paragraphs.push(format!("A second target\n  {hedge}\n"));
+    }
     if !forward.answer_gets.is_empty() {
         paragraphs.push(format!(
             "The policies add to its answer\n{}",

@@ -15,6 +15,8 @@ pub struct RetryConfig {
     pub methods: Vec<Method>,
     /// From the request's last byte to the head of one try's answer.
     pub per_try_timeout: Option<Duration>,
+    /// When a read goes to a second target, too.
+    pub hedge_after: Option<Duration>,
     /// The longest pause before the first repetition.
     pub backoff: Duration,
     /// Repetitions in proportion to requests, in per cent.

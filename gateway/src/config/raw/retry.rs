@@ -24,6 +24,10 @@ pub(in crate::config) struct RawRetry {
     pub(in crate::config) methods: Option<At<Vec<At<String>>>>,
     /// From the request's last byte to the head of one try's answer. Default: only the upstream's own timeouts.
     pub(in crate::config) per_try_timeout: Option<At<Time>>,
+    /// A read that has no answer's head after this time goes to a second target as well, and the first good answer is the
+    /// answer. Only requests of safe methods without a body, on upstreams of HTTP/1.1 with several targets. It counts as a
+    /// try and comes out of the budget. Default: never.
+    pub(in crate::config) hedge_after: Option<At<Time>>,
     /// The longest pause before the first repetition; it doubles up to ten times this, and chance shortens it.
     /// Default: `"25ms"`.
     pub(in crate::config) backoff: Option<At<Time>>,

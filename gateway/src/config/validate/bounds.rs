@@ -118,6 +118,7 @@ pub(super) const ROUTE_TIMEOUT: Bound<Time> = millis("timeout", 60 * SECOND, 1, 
 // With the tries that are free (a pooled connection that was dead) and the fallback's: below what Pingora allows.
 pub(super) const RETRY_ATTEMPTS: Bound<u32> = count("attempts", 2, 1, 10);
 pub(super) const PER_TRY_TIMEOUT: Bound<Time> = millis("per-try-timeout", SECOND, 1, DAY);
+pub(super) const HEDGE_AFTER: Bound<Time> = millis("hedge-after", 100, 1, HOUR);
 pub(super) const RETRY_BACKOFF: Bound<Time> = millis("backoff", 25, 0, MINUTE);
 pub(super) const STREAM_IDLE: Bound<Time> = millis("stream-idle-timeout", 5 * MINUTE, 1, DAY);
 pub(super) const STREAM_MAX: Bound<Time> = millis("stream-max", DAY, 1, 365 * DAY);

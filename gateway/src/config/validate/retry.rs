@@ -14,8 +14,16 @@ pub(super) fn retry(raw: &At<RawRetryOrNone>, context: &mut Context<'_>) -> Opti
     };
     let report = &mut *context.report;
     let per_try = raw.per_try_timeout.as_ref();
+    let hedge = raw.hedge_after.as_ref();
+    let attempts = bounds::RETRY_ATTEMPTS.take(raw.attempts.as_ref(), report);
+    if let Some(hedge) = hedge.filter(|_| attempts < 2) {
+        let message = "a second target is a second try, and `attempts` allows one";
+        let complaint = report.error(hedge.span(), "retry.hedge-tries", message);
+        complaint.help("write attempts = 2, or leave hedge-after out");
+    }
     Some(RetryConfig {
-        attempts: bounds::RETRY_ATTEMPTS.take(raw.attempts.as_ref(), report),
+        attempts,
+        hedge_after: hedge.map(|time| bounds::HEDGE_AFTER.duration(Some(time), report)),
         per_try_timeout: per_try.map(|time| bounds::PER_TRY_TIMEOUT.duration(Some(time), report)),
         backoff: bounds::RETRY_BACKOFF.duration(raw.backoff.as_ref(), report),
         budget: budget(raw, context),

@@ -46,6 +46,8 @@ pub struct Line<'a> {
     pub retried: Option<&'static str>,
     /// Why the last failed attempt was not repeated, where a retry policy would have.
     pub not_retried: Option<&'static str>,
+    /// Whose answer it was, where a second target was asked as well: `won` by the second, or `lost`.
+    pub hedge: Option<&'static str>,
     /// Where the request ended when its upstream had failed for good.
     pub fallback: Option<&'static str>,
     /// Bytes of the request's body.
@@ -101,6 +103,7 @@ impl Line<'_> {
             key!("not_retried"),
             self.not_retried.map(str::as_bytes),
         );
+        optional(out, key!("hedge"), self.hedge.map(str::as_bytes));
         optional(out, key!("fallback"), self.fallback.map(str::as_bytes));
         number(out, key!("bytes_in"), self.bytes_in);
         number(out, key!("bytes_out"), self.bytes_out);
@@ -241,6 +244,7 @@ mod tests {
             attempts: 1,
             retried: None,
             not_retried: None,
+            hedge: None,
             fallback: None,
             bytes_in: 0,
             bytes_out: 120,

@@ -11,6 +11,7 @@ use pingora::prelude::{Error, Result, Session};
 use pingora::{ErrorSource, ErrorType};
 
 use super::fallback::{self, Fell};
+use super::hedge;
 use crate::proxy::ctx::Ctx;
 use crate::proxy::failure;
 use crate::proxy::request::remaining;
@@ -103,6 +104,7 @@ pub(in crate::proxy) fn broke(
         error.set_retry(true);
         return error;
     }
+    hedge::settle(ctx);
     let cause = cause(&error);
     let unanswered = ctx.progress.status.is_none() && ctx.progress.reply.is_none();
     if let Some((_, result)) = cause.filter(|_| ctx.progress.status.is_none()) {
@@ -182,6 +184,7 @@ pub(in crate::proxy) fn answered(
     head: &ResponseHeader,
     ctx: &mut Ctx,
 ) -> Result<()> {
+    hedge::settle(ctx);
     let retry = ctx.route().and_then(|route| route.retry.as_ref());
     if !retry.is_some_and(|retry| retry.covers_status(head.status)) {
         return Ok(());
@@ -242,11 +245,13 @@ fn over(ctx: &mut Ctx, outcome: Outcome) {
     let now = Instant::now();
     ctx.report(outcome, now);
     ctx.attempt_over(now);
-    let Some(target) = ctx.progress.target().cloned() else {
-        return;
-    };
+    let hedge = ctx.progress.hedge.clone();
+    let hedged = hedge.iter().flat_map(|hedge| hedge.targets());
+    let targets = ctx.progress.target().cloned().into_iter().chain(hedged);
     let tried = &mut ctx.progress.again.get_or_insert_default().tried;
-    if !tried.iter().any(|other| Arc::ptr_eq(other, &target)) {
-        tried.push(target);
+    for target in targets {
+        if !tried.iter().any(|other| Arc::ptr_eq(other, &target)) {
+            tried.push(target);
+        }
     }
 }

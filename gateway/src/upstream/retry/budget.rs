@@ -32,7 +32,7 @@ impl Budget {
     }
 
     /// Takes out one repetition, if there is one.
-    pub(super) fn withdraw(&self) -> bool {
+    pub fn withdraw(&self) -> bool {
         let less = |credit: u32| credit.checked_sub(ONE);
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)

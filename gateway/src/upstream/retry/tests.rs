@@ -6,6 +6,7 @@ fn policy(on: &[RetryOn]) -> Retry {
         on: on.to_vec(),
         methods: vec![Method::GET],
         per_try_timeout: None,
+        hedge_after: None,
         backoff: Duration::from_millis(100),
         budget: 20,
     })
