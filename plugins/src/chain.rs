@@ -20,6 +20,8 @@ chain! {
     cors: crate::cors::Cors,
     /// Who asks: whatever follows may depend on it.
     auth: crate::auth::Auth,
+    /// Judges whoever authentication found, so it stands under it.
+    authorize: crate::authorize::Authorize,
     /// Only requests that passed everything are rewritten, so that everything above judges what the client sent.
     headers: crate::headers::Headers,
 }

@@ -4,6 +4,7 @@
 //! no socket, no peer. What it may use is in [`contract`]; the order of the plugins is the one list in [`chain`].
 
 pub mod auth;
+pub mod authorize;
 pub mod chain;
 pub mod contract;
 pub mod cors;

@@ -90,7 +90,10 @@ fn request() -> TestRequest {
 
 #[test]
 fn the_order_is_the_designs() {
-    assert_eq!(NAMES, ["ip-filter", "protect", "cors", "auth", "headers"]);
+    assert_eq!(
+        NAMES,
+        ["ip-filter", "protect", "cors", "auth", "authorize", "headers"]
+    );
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub const FORMATS: &[Format] = &[
     ("header-name", check::<super::token::FieldName>),
     ("media-range", check::<crate::protect::ContentType>),
     ("origin", check::<crate::cors::origin::Origin>),
+    ("condition", check::<crate::authorize::Condition>),
     ("value", check::<super::value::Value>),
     ("template", check::<super::template::Template>),
 ];

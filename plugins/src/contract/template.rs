@@ -4,6 +4,7 @@
 //! path segment nor a query parameter, and a path cannot be climbed: a value that would make an empty segment or a
 //! `.` or `..` is an error.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::ops::Range;
 use std::str::FromStr;
@@ -116,6 +117,25 @@ impl Template {
             Some(Part::Text(text)) => text,
             Some(Part::Value { .. }) | None => "",
         }
+    }
+
+    /// The text with the request's values as they are, to be compared with something: nothing is encoded, so it must not
+    /// be sent on. On an error, the value that is to blame.
+    pub fn plain(&self, request: &RequestView<'_>) -> Result<Cow<'_, str>, (Value, ValueError)> {
+        if let Some(literal) = self.literal() {
+            return Ok(Cow::Borrowed(literal));
+        }
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Value { value, .. } => {
+                    let found = request.lookup(value);
+                    out.push_str(&found.map_err(|error| (value.clone(), error))?);
+                }
+            }
+        }
+        Ok(Cow::Owned(out))
     }
 
     /// Appends the text with the request's values to `out`. On an error, `out` holds a part of it.
