@@ -1,17 +1,12 @@
 //! Lets only those pass who may: judges who `auth` found.
 //!
 //! ```toml
-//! [route.orders]
-//! match = "GET,POST {tenant}.api.example.com/orders/**"
-//! upstream = "orders"
-//! auth = "idp"
-//! authorize = {
-//!   scopes = { GET = ["orders.read"], POST = ["orders.write"] },
-//!   groups = ["sales", "support"],
-//!   claims = { tenant = "{host.tenant}", role = ["clerk", "admin"] },
-//!   consumers = { deny = ["batch"] },
-//!   when = "claims.level >= 3 || request.path == '/orders/help'",
-//! }
+//! [authorize.clerks]
+//! scopes = { GET = ["orders.read"], POST = ["orders.write"] }
+//! groups = ["sales", "support"]
+//! claims = { tenant = "{host.tenant}", role = ["clerk", "admin"] }
+//! consumers = { deny = ["batch"] }
+//! when = "claims.level >= 3 || request.path == '/orders/help'"
 //! ```
 //!
 //! Every part that is there must hold.

@@ -97,7 +97,7 @@ impl RawAuthorize {
         }
         let (allow, deny) = consumers(self.consumers, report);
         AuthorizeConfig {
-            scopes: self.scopes.and_then(|scopes| by_method(scopes, report)),
+            scopes: self.scopes.map(|scopes| by_method(scopes, report)),
             scopes_any: self
                 .scopes_any
                 .map(|list| names("scopes-any", list, report)),
@@ -145,12 +145,12 @@ fn nobody(key: &str, span: Span, report: &mut Report) {
         .help("name something, or remove the key");
 }
 
-fn by_method(scopes: At<ListOr<RawByMethod>>, report: &mut Report) -> Option<ScopesConfig> {
+fn by_method(scopes: At<ListOr<RawByMethod>>, report: &mut Report) -> ScopesConfig {
     let span = scopes.span();
     let table = match scopes.into_inner() {
         ListOr::List(list) => {
             let list = names("scopes", At::new(list, span), report);
-            return Some(ScopesConfig::All(list));
+            return ScopesConfig::All(list);
         }
         ListOr::Table(table) => table,
     };
@@ -176,7 +176,7 @@ fn by_method(scopes: At<ListOr<RawByMethod>>, report: &mut Report) -> Option<Sco
             }
         }
     }
-    Some(ScopesConfig::ByMethod(all))
+    ScopesConfig::ByMethod(all)
 }
 
 type Consumers = (Option<Vec<String>>, Vec<String>);

@@ -145,7 +145,9 @@ fn claim(
     for text in texts {
         let text = text.plain(request).map_err(|(value, error)| match error {
             ValueError::Missing => Stop::Denied(Why::Missing(value)),
-            _ => Stop::Unreadable(value, error),
+            ValueError::Repeated | ValueError::NotText | ValueError::NotPath => {
+                Stop::Unreadable(value, error)
+            }
         })?;
         if claim.is_some_and(|claim| is(claim, &text)) {
             return Ok(());
@@ -157,10 +159,10 @@ fn claim(
 
 /// Whether a claim is this text, or a list that holds it.
 fn is(claim: &Json, text: &str) -> bool {
-    match claim {
-        Json::Array(members) => members.iter().any(|member| is_plain(member, text)),
-        other => is_plain(other, text),
+    if let Json::Array(members) = claim {
+        return members.iter().any(|member| is_plain(member, text));
     }
+    is_plain(claim, text)
 }
 
 fn is_plain(claim: &Json, text: &str) -> bool {

@@ -31,21 +31,25 @@ fn request(method: &str) -> TestRequest {
 }
 
 /// The code of the refusal, or `passes`, and what the operator is told.
-fn judged(table: &str, request: TestRequest) -> (String, Vec<String>) {
+fn judged(table: &str, request: &TestRequest) -> (String, Vec<String>) {
     let authorize: Authorize = compiled(&config::<Authorize>(table));
-    let code = match admit(&authorize, &request) {
+    let code = match admit(&authorize, request) {
         Flow::Continue => "passes",
         Flow::Reply(reply) => reply.refusal.map_or("answers", |refusal| refusal.code),
     };
     (code.to_owned(), request.facts().take_notes())
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "requests are made where they are used"
+)]
 fn code(table: &str, request: TestRequest) -> String {
-    judged(table, request).0
+    judged(table, &request).0
 }
 
 fn note(table: &str, request: TestRequest) -> String {
-    let (code, notes) = judged(table, request.explained_by(alice()));
+    let (code, notes) = judged(table, &request.explained_by(alice()));
     assert_eq!(code, "authorize.denied", "{table}");
     notes.join("; ")
 }

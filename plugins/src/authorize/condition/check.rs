@@ -136,7 +136,8 @@ impl Walk {
             return self.named(root, &fields);
         }
         match &expression.expr {
-            Expr::Literal(_) => Ok(()),
+            // Names were met above: an identifier is the variable of a macro.
+            Expr::Literal(_) | Expr::Ident(_) => Ok(()),
             Expr::Select(select) => self.expression(&select.operand),
             Expr::Call(call) => self.call(call),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
@@ -151,8 +152,6 @@ impl Walk {
                 }
                 EntryExpr::StructField(field) => self.expression(&field.value),
             }),
-            // Names were met above: this one is the variable of a macro.
-            Expr::Ident(_) => Ok(()),
             Expr::Struct(_) | Expr::Unspecified => {
                 Err(LeafError::new("messages cannot be made in a condition"))
             }
@@ -163,19 +162,15 @@ impl Walk {
     /// no plain name.
     fn path<'e>(&self, expression: &'e IdedExpr) -> Option<(&'e str, Vec<&'e str>)> {
         let (mut at, mut fields) = (expression, Vec::new());
-        loop {
-            match &at.expr {
-                Expr::Select(select) => {
-                    fields.push(&*select.field);
-                    at = &select.operand;
-                }
-                Expr::Ident(name) if !self.bound.contains(name) => {
-                    fields.reverse();
-                    return Some((name, fields));
-                }
-                _ => return None,
-            }
+        while let Expr::Select(select) = &at.expr {
+            fields.push(&*select.field);
+            at = &select.operand;
         }
+        let Expr::Ident(name) = &at.expr else {
+            return None;
+        };
+        fields.reverse();
+        (!self.bound.contains(name)).then_some((name, fields))
     }
 
     fn named(&mut self, root: &str, fields: &[&str]) -> Checked {
@@ -246,9 +241,10 @@ impl Walk {
 
     /// `request.headers['x']` and `'x' in request.headers`.
     fn asks_for_one(&self, call: &CallExpr) -> Option<(&'static str, String)> {
-        let (map, name) = match (&*call.func_name, call.args.as_slice()) {
-            (operators::INDEX, [map, name]) | (operators::IN, [name, map]) => (map, name),
-            _ => return None,
+        let ((operators::INDEX, [map, name]) | (operators::IN, [name, map])) =
+            (&*call.func_name, call.args.as_slice())
+        else {
+            return None;
         };
         let Expr::Literal(LiteralValue::String(name)) = &name.expr else {
             return None;

@@ -44,10 +44,12 @@ impl<'a> World<'a> {
     ) -> Result<Self, (Value, ValueError)> {
         let (mut headers, mut query) = (HashMap::new(), HashMap::new());
         for value in &reads.values {
-            let (name, into) = match value {
-                Value::Header(name) => (name.as_str(), &mut headers),
-                Value::Query(name) => (&**name, &mut query),
-                _ => continue,
+            let (name, into) = if let Value::Header(name) = value {
+                (name.as_str(), &mut headers)
+            } else if let Value::Query(name) = value {
+                (&**name, &mut query)
+            } else {
+                continue;
             };
             match request.lookup(value) {
                 Ok(text) => {
