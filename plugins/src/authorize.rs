@@ -1,12 +1,17 @@
 //! Lets only those pass who may: judges who `auth` found.
 //!
 //! ```toml
-//! [authorize.clerks]
-//! scopes = { GET = ["orders.read"], POST = ["orders.write"] }
-//! groups = ["sales", "support"]
-//! claims = { tenant = "{host.tenant}", role = ["clerk", "admin"] }
-//! consumers = { deny = ["batch"] }
-//! when = "claims.level >= 3 || request.path == '/orders/help'"
+//! [route.orders]
+//! match = "GET,POST {tenant}.api.example.com/orders/**"
+//! upstream = "orders"
+//! auth = { api-key = { from = ["header.x-api-key"] } }
+//! authorize = {
+//!   scopes = { GET = ["orders.read"], POST = ["orders.write"] },
+//!   groups = ["sales", "support"],
+//!   claims = { tenant = "{host.tenant}", role = ["clerk", "admin"] },
+//!   consumers = { deny = ["batch"] },
+//!   when = "claims.level >= 3 || request.path == '/orders/help'",
+//! }
 //! ```
 //!
 //! Every part that is there must hold.

@@ -74,7 +74,8 @@ pub struct AuthorizeConfig {
     pub(super) deny: Vec<String>,
     pub(super) when: Option<At<Condition>>,
     pub(super) mode: Mode,
-    span: Span,
+    /// Where the table is.
+    table: At<()>,
 }
 
 /// The scopes that a request takes.
@@ -107,7 +108,7 @@ impl RawAuthorize {
             deny,
             when: self.when,
             mode: Mode::until(self.mode, self.shadow_until, table.clone(), report),
-            span: table,
+            table: At::new((), table),
         }
     }
 
@@ -121,7 +122,7 @@ impl RawAuthorize {
 impl AuthorizeConfig {
     /// Somebody must have been authenticated, whatever the parts are.
     pub(super) fn needs(&self) -> Vec<At<Value>> {
-        let mut needs = vec![At::new(Value::Identity, self.span.clone())];
+        let mut needs = vec![At::new(Value::Identity, self.table.span())];
         for template in self.claims.iter().flat_map(|(_, texts)| texts) {
             let values = template.values().cloned();
             needs.extend(values.map(|value| At::new(value, template.span())));

@@ -92,7 +92,14 @@ fn request() -> TestRequest {
 fn the_order_is_the_designs() {
     assert_eq!(
         NAMES,
-        ["ip-filter", "protect", "cors", "auth", "authorize", "headers"]
+        [
+            "ip-filter",
+            "protect",
+            "cors",
+            "auth",
+            "authorize",
+            "headers"
+        ]
     );
 }
 

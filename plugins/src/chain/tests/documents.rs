@@ -9,6 +9,7 @@ const FILES: &[(&str, &str)] = &[
     ("protect", include_str!("../../protect.rs")),
     ("cors", include_str!("../../cors.rs")),
     ("auth", include_str!("../../auth.rs")),
+    ("authorize", include_str!("../../authorize.rs")),
     ("headers", include_str!("../../headers.rs")),
 ];
 const GUIDE: &str = include_str!("../../../README.md");
