@@ -12,7 +12,8 @@
 //! none. Without any: 401 `auth.missing`, or nobody in particular where `optional` says so. Not valid: 401
 //! `auth.invalid`, whatever was wrong with it; the reason is for `explain` and metrics alone. Two credentials, or one
 //! twice: 400 `auth.ambiguous`; a client's certificate counts only where the request shows nothing else. A credential in
-//! a cookie, sent by another site's page with a method that changes something: 403 `auth.origin`. Nobody can say at the
+//! a cookie, sent by another site's page with a method that changes something: 403 `auth.origin`. A service that is asked
+//! (`forward`) says no: `auth.refused`, by its own answer. Nobody can say at the
 //! moment: 503 `auth.unavailable`; too many are waiting to be told: 503 `auth.busy`. A 401 carries the challenge of every
 //! provider of the route.
 //!
@@ -21,6 +22,7 @@
 
 pub mod api_key;
 pub mod basic;
+mod calls;
 pub mod challenge;
 mod choose;
 pub mod client_certificate;
@@ -31,12 +33,14 @@ mod csrf;
 pub mod forward;
 mod gather;
 pub mod introspection;
+pub mod jwks;
 pub mod jwt;
 pub mod oidc;
 mod outgoing;
 pub mod provider;
 pub mod raw;
 mod refusals;
+mod service;
 mod tally;
 pub mod verdict;
 
@@ -55,7 +59,7 @@ use choose::Choice;
 use config::ProviderConfig;
 use credential::Credential;
 use provider::{Definition, Provider, Providers};
-use refusals::{AMBIGUOUS, BUSY, INVALID, MISSING, ORIGIN, UNAVAILABLE, challenged, soon};
+use refusals::{AMBIGUOUS, BUSY, INVALID, MISSING, ORIGIN, REFUSED, UNAVAILABLE, challenged, soon};
 use verdict::{Extra, OnError, Reason, Verdict};
 
 pub use config::AuthConfig;
@@ -85,8 +89,15 @@ pub struct Remembered {
 
 impl Plugin for Auth {
     const NAME: &'static str = "auth";
-    const REFUSALS: &'static [&'static Refusal] =
-        &[&MISSING, &INVALID, &AMBIGUOUS, &ORIGIN, &UNAVAILABLE, &BUSY];
+    const REFUSALS: &'static [&'static Refusal] = &[
+        &MISSING,
+        &INVALID,
+        &AMBIGUOUS,
+        &ORIGIN,
+        &REFUSED,
+        &UNAVAILABLE,
+        &BUSY,
+    ];
     // Several providers are one policy: any of them will do.
     const SINGLE: bool = true;
     type Raw = RawAuth;
@@ -236,7 +247,7 @@ impl Auth {
         let Some(entry) = self.entries.get(index) else {
             return Flow::refuse(&INVALID);
         };
-        if matches!(credential.source, credential::Source::Cookie(_)) && !csrf::permits(request) {
+        if credential.source.is_shown_by_browsers() && !csrf::permits(request) {
             entry.provider.count(&Verdict::Rejected(Reason::Origin));
             return Flow::refuse(&ORIGIN);
         }

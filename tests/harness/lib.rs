@@ -25,6 +25,7 @@ pub mod gateway;
 pub mod idp;
 pub mod ports;
 pub mod tls;
+pub mod tokens;
 pub mod tool;
 pub mod visitor;
 pub mod wait;

@@ -81,6 +81,9 @@ impl Auth {
             // A certificate is shown by the connection, not by the request: whatever the request shows is meant.
             (Source::Certificate, _) => return Some(second),
             (_, Source::Certificate) => return Some(first),
+            // A service that looks at the whole request is asked where nobody else sees a credential.
+            (Source::Request { .. }, _) => return Some(second),
+            (_, Source::Request { .. }) => return Some(first),
             _ => return None,
         }
         self.rank(&mut first);

@@ -24,6 +24,11 @@ pub enum Source {
     Query(Arc<str>),
     /// The certificate that the client showed.
     Certificate,
+    /// The request as a whole: another service knows what of it counts.
+    Request {
+        /// Whether that may be its cookies.
+        cookies: bool,
+    },
 }
 
 /// A scheme of `Authorization` (RFC 9110 section 11.1).
@@ -78,6 +83,7 @@ impl std::fmt::Display for Source {
             Self::Cookie(name) => write!(f, "cookie.{name}"),
             Self::Query(name) => write!(f, "query.{name}"),
             Self::Certificate => f.write_str("the client's certificate"),
+            Self::Request { .. } => f.write_str("the request"),
         }
     }
 }
@@ -92,6 +98,16 @@ impl Scheme {
 }
 
 impl Source {
+    /// Whether a credential in it is some text.
+    fn has_text(&self) -> bool {
+        !matches!(self, Self::Certificate | Self::Request { .. })
+    }
+
+    /// Whether a browser shows it by itself, whichever page asks.
+    pub(super) fn is_shown_by_browsers(&self) -> bool {
+        matches!(self, Self::Cookie(_) | Self::Request { cookies: true })
+    }
+
     /// A place as written in `from`; `None` for a value that no credential can stand in.
     fn of(value: &Value) -> Option<Self> {
         match value {
@@ -112,15 +128,14 @@ impl Source {
             Self::Header(name) => value::header(request.headers, name),
             Self::Cookie(name) => value::cookie(request.headers, name),
             Self::Query(name) => value::query(request.query.unwrap_or_default(), name),
+            Self::Request { .. } => Ok(Cow::Borrowed("")),
             Self::Certificate => match request.client_certificate {
                 Some(_) => Ok(Cow::Borrowed("")),
                 None => Err(ValueError::Missing),
             },
         };
         match found {
-            Ok(text) if text.is_empty() && *self != Self::Certificate => {
-                Presented::Malformed(self.clone())
-            }
+            Ok(text) if text.is_empty() && self.has_text() => Presented::Malformed(self.clone()),
             Ok(text) => Presented::One(Credential {
                 text,
                 source: self.clone(),

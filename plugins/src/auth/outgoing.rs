@@ -116,7 +116,7 @@ pub(super) fn strip(sources: &Sources, head: &mut RequestHeader) {
             }
             Source::Cookie(name) => strip_cookie(name, head),
             Source::Query(name) => strip_query(name, head),
-            Source::Certificate => {}
+            Source::Certificate | Source::Request { .. } => {}
         }
     }
 }

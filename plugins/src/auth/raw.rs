@@ -17,17 +17,14 @@ use crate::contract::prelude::*;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawAuth {
     /// Signed tokens (RFC 7519), verified here.
-    #[serde(skip)]
     pub(super) jwt: Option<At<RawJwt>>,
     /// Keys that consumers have.
     pub(super) api_key: Option<At<RawApiKey>>,
     /// Names and passwords of consumers (RFC 7617).
     pub(super) basic: Option<At<RawBasic>>,
     /// Tokens that their issuer is asked about (RFC 7662).
-    #[serde(skip)]
     pub(super) introspection: Option<At<RawIntrospection>>,
     /// A service that is asked about each request.
-    #[serde(skip)]
     pub(super) forward: Option<At<RawForward>>,
     /// Certificates that clients show by TLS.
     pub(super) client_certificate: Option<At<RawClientCertificate>>,

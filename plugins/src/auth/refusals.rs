@@ -24,6 +24,11 @@ pub(super) static ORIGIN: Refusal = Refusal {
     code: "auth.origin",
     title: "Pages of other origins may not do this with your cookies.",
 };
+pub(super) static REFUSED: Refusal = Refusal {
+    status: 403,
+    code: "auth.refused",
+    title: "The service that was asked does not allow this.",
+};
 pub(super) static UNAVAILABLE: Refusal = Refusal {
     status: 503,
     code: "auth.unavailable",

@@ -76,6 +76,8 @@ pub const FORMATS: &[Format] = &[
     ("media-range", check::<crate::protect::ContentType>),
     ("origin", check::<crate::cors::origin::Origin>),
     ("condition", check::<crate::authorize::Condition>),
+    ("key-set", check::<crate::auth::jwt::KeySet>),
+    ("service-url", check::<crate::auth::jwt::ServiceUrl>),
     ("value", check::<super::value::Value>),
     ("template", check::<super::template::Template>),
 ];
