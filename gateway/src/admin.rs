@@ -54,6 +54,7 @@ pub struct Control {
     started: SystemTime,
     stopping: AtomicBool,
     handed_over: AtomicBool,
+    was_ready: AtomicBool,
     /// Reloads run here: on the main thread, not on the one that answers operators.
     runtime: Handle,
 }
@@ -74,6 +75,7 @@ impl Control {
             started: SystemTime::now(),
             stopping: AtomicBool::new(false),
             handed_over: AtomicBool::new(false),
+            was_ready: AtomicBool::new(false),
             runtime: Handle::current(),
         }))
     }
@@ -99,6 +101,15 @@ impl Control {
     /// Whether the service serves, by us or by a successor.
     fn is_ready(&self) -> bool {
         self.reloader.get().is_some() && !self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether requests should come although somebody is still waited for. Whoever was ready once stays so: a service that
+    /// a reload brings in and that is away must not take everything else out of service, too.
+    fn takes_requests(&self, nobody_is_waited_for: bool) -> bool {
+        if self.is_ready() && nobody_is_waited_for {
+            self.was_ready.store(true, Ordering::Release);
+        }
+        self.is_ready() && self.was_ready.load(Ordering::Acquire)
     }
 
     fn reloader(&self) -> Option<&Arc<Reloader>> {

@@ -285,6 +285,8 @@ impl Auth {
             Verdict::Unavailable(OnError::Allow) => {
                 let text = || format!("`{}` cannot be asked, and on-error lets pass", name());
                 request.facts.note(text);
+                // Nobody has checked the credential: the upstream does not get it either.
+                state.by = Some(index);
                 Flow::Continue
             }
             Verdict::Busy => soon(&BUSY),

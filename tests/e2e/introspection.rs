@@ -114,6 +114,11 @@ fn lets_pass_as_nobody_only_where_that_is_said() {
     idp.stop();
     assert_eq!(ask(&gateway, "opaque").status, 200);
     assert_eq!(orders.last().header("x-user"), None);
+    assert_eq!(
+        orders.last().header("authorization"),
+        None,
+        "nobody has checked it"
+    );
     assert_refused(&gateway.get("/orders"), 401, "auth.missing");
 }
 

@@ -445,3 +445,44 @@ fn refuses_keys_that_are_none_or_do_not_fit() {
     let said = refused("jwks = \"file:set.json\"", "\"RS256\"", SECRET);
     assert!(said.contains("none of its keys can be used"), "{said}");
 }
+
+#[test]
+fn whoever_was_ready_stays_so_when_a_reload_brings_in_an_absent_provider() {
+    let issuer = Issuer::new("a", "ES256");
+    let (mut gateway, idp, orders) = published(&[&issuer], "\"ES256\"", "");
+    let issuer_url = tokens::ISSUER;
+    let away = format!(
+        "[auth.away]\njwt = {{ jwks = \"http://{}/keys\", issuer = \"{issuer_url}\", audience = [\"orders\"], \
+         algorithms = [\"ES256\"] }}\n[route.away]\nmatch = \"/away\"\nupstream = \"orders\"\nauth = \"away\"\n",
+        Backend::refusing()
+    );
+    let text = provider("jwks = \"http://@upstream.idp@/keys\"", "\"ES256\"", &away);
+    gateway.rewrite_and_wait(config(&text, &orders).upstream("idp", idp.addr()));
+    let probe = gateway.admin_get("/readyz");
+    assert_eq!(probe.status, 200);
+    assert!(
+        probe.text().contains("the keys of `away`"),
+        "{}",
+        probe.text()
+    );
+    let token = bearer(&issuer.token(&claims(&json!({}))));
+    let away = gateway.request("GET", "/away", &[("Authorization", &token)], b"");
+    assert_refused(&away, 503, "auth.unavailable");
+    assert_eq!(
+        ask(&gateway, &issuer.token(&claims(&json!({})))).status,
+        200
+    );
+}
+
+#[test]
+fn a_provider_that_never_ends_holds_nobody_up() {
+    let (idp, orders) = (Backend::named("idp"), Backend::start());
+    idp.always(Script::stall());
+    let text = provider("jwks = \"http://@upstream.idp@/keys\"", "\"ES256\"", "");
+    let gateway = Gateway::start_unready(config(&text, &orders).upstream("idp", idp.addr()));
+    gateway.wait_log(" Started ");
+    let token = Issuer::new("a", "ES256").token(&claims(&json!({})));
+    assert_refused(&ask(&gateway, &token), 503, "auth.unavailable");
+    assert_invalid(&ask(&gateway, "nonsense"));
+    assert_eq!(orders.connections(), 0);
+}

@@ -99,15 +99,18 @@ fn index() -> Value {
 }
 
 fn ready(control: &Control) -> Response<Vec<u8>> {
-    let unready = control.shared.live.snapshot().shared.unready();
-    match (control.is_ready(), unready.is_empty()) {
-        (true, true) => data(StatusCode::OK, &json!({ "ready": true })),
-        (_, true) => data(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false })),
-        (_, false) => data(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "ready": false, "waiting-for": unready }),
-        ),
+    let waiting_for = control.shared.live.snapshot().shared.unready();
+    let ready = control.takes_requests(waiting_for.is_empty());
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let mut page = json!({ "ready": ready });
+    if let (Value::Object(page), false) = (&mut page, waiting_for.is_empty()) {
+        page.insert("waiting-for".into(), waiting_for.into());
     }
+    data(status, &page)
 }
 
 fn config(control: &Control) -> Value {

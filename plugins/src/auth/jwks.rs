@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A request never fetches. One with an unknown `kid` may ask for a fetch, once in ten seconds for all of them together,
-//! and waits for its end. What the provider answers is trusted as far as the connection is: redirects are not followed,
+//! and waits for its end, two seconds at most. What the provider answers is trusted as far as the connection is: redirects are not followed,
 //! more than 1 MiB is not read, and what is no set of keys changes nothing.
 
 pub mod freshness;
@@ -34,6 +34,8 @@ use set::SetError;
 
 /// The longest fetch.
 const FETCH_TIME: Duration = Duration::from_secs(5);
+/// The longest time for which a request waits for one.
+const WAIT_MAX: Duration = Duration::from_secs(2);
 /// The largest set.
 const FETCH_BYTES: usize = 1 << 20;
 
@@ -140,7 +142,7 @@ impl Remote {
             return false;
         }
         self.wake.notify_one();
-        let ended = timeout(FETCH_TIME, turns.changed()).await;
+        let ended = timeout(WAIT_MAX, turns.changed()).await;
         matches!(ended, Ok(Ok(())))
     }
 
