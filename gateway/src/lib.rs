@@ -1,6 +1,7 @@
 //! The gateway: everything between a listening socket and an upstream.
 
 pub mod admin;
+pub mod cache;
 pub mod cli;
 pub mod client;
 pub mod config;

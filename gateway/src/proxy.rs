@@ -1,6 +1,7 @@
 //! Pingora's hooks as a table of contents: each says which file does the work.
 
 mod affinity;
+mod cache;
 pub mod client_addr;
 mod cookie;
 mod ctx;
@@ -35,6 +36,8 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::{FailToProxy, ProxyWarnLogContext};
+use pingora_cache::storage::HitHandler;
+use pingora_cache::{CacheKey, CacheMeta, ForcedFreshness, RespCacheable};
 
 use crate::client::Client;
 use crate::observe::access_log::AccessLog;
@@ -114,6 +117,48 @@ impl ProxyHttp for Gateway {
         }
     }
 
+    /// For refreshing what is stale behind the client's back.
+    fn allow_spawning_subrequest(&self, _: &Session, ctx: &Ctx) -> bool {
+        ctx.route().is_some_and(|route| route.cache.is_some())
+    }
+
+    fn request_cache_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        cache::enable(session, ctx);
+        Ok(())
+    }
+
+    fn cache_key_callback(&self, session: &Session, ctx: &mut Ctx) -> Result<CacheKey> {
+        cache::key(session, ctx)
+    }
+
+    async fn cache_hit_filter(
+        &self,
+        session: &mut Session,
+        _: &CacheMeta,
+        hit: &mut HitHandler,
+        fresh: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<ForcedFreshness>> {
+        Ok(cache::found(session, &**hit, fresh, ctx))
+    }
+
+    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        cache::may_ask(session, ctx).await
+    }
+
+    fn response_cache_filter(
+        &self,
+        session: &Session,
+        head: &ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<RespCacheable> {
+        Ok(cache::store(session, head, ctx))
+    }
+
+    fn should_serve_stale(&self, _: &mut Session, ctx: &mut Ctx, error: Option<&Error>) -> bool {
+        cache::covers(ctx, error)
+    }
+
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         forward::pick(session, ctx, &self.hedger).await
     }
@@ -134,7 +179,8 @@ impl ProxyHttp for Gateway {
         head: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        forward::prepare(session, head, ctx)
+        forward::prepare(session, head, ctx)?;
+        cache::prepare(session, head, ctx)
     }
 
     async fn request_body_filter(
@@ -155,6 +201,7 @@ impl ProxyHttp for Gateway {
         head: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        cache::confirmed(session, head, ctx);
         forward::again::answered(session, head, ctx)
     }
 

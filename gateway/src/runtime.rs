@@ -17,6 +17,7 @@ use plugins::chain::SharedParts;
 use plugins::contract::services::Services;
 use plugins::ip_filter::Ranges;
 
+use crate::cache::zone::Zone;
 use crate::config::Loaded;
 use crate::listen::ListenerFacts;
 use crate::routing::Router;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub services: Services,
     /// Headers by which upstreams are told who asks: no client may send them, on no route.
     pub identity_headers: Box<[HeaderName]>,
+    /// Where its routes keep answers.
+    pub zones: Vec<&'static Zone>,
 }
 
 /// What requests of one listener need.

@@ -14,6 +14,8 @@ mod admin;
 mod ambiguous_answers;
 mod balancing;
 mod bodies;
+mod cache;
+mod cache_suite;
 mod check;
 mod chunked;
 mod conf;

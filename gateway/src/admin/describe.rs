@@ -3,6 +3,7 @@
 //! Pure functions of a configuration or a snapshot. Secrets appear as the references that name them, never as values:
 //! nothing here can read one.
 
+mod cache;
 mod effective;
 mod health;
 mod retry;
@@ -16,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Loaded;
 use crate::config::model::{
-    Action, Config, Dispatch, FallbackConfig, PathChange, Provenance, RespondBody, RespondConfig,
+    Action, CacheConfig, Config, Dispatch, FallbackConfig, PathChange, Provenance, RespondBody, RespondConfig,
     RetryConfig, RouteConfig, SplitConfig, TrailingSlash, UpstreamConfig, UpstreamId,
 };
 use crate::config::source::SourceMap;
@@ -93,6 +94,7 @@ pub fn route(route: &RouteConfig, loaded: &Loaded) -> Value {
         "mirror": route.mirror.map(|id| name(id, config)),
         "fallback": route.fallback.as_ref().map(|found| fallback(found, config)),
         "retry": route.retry.as_ref().map(retry::value),
+        "cache": route.cache.as_ref().map(cache::value),
         "stream-idle-timeout": duration(route.stream.idle),
         "stream-max": duration(route.stream.max),
         "path": path(&route.path),
@@ -108,6 +110,11 @@ pub fn route(route: &RouteConfig, loaded: &Loaded) -> Value {
 /// A retry policy in one line.
 pub fn retry_line(retry: &RetryConfig) -> String {
     retry::line(retry)
+}
+
+/// How answers are kept, in one line.
+pub fn cache_line(cache: &CacheConfig) -> String {
+    cache::line(cache)
 }
 
 /// The name of an upstream.

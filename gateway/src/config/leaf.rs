@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use http::StatusCode;
 use plugins::contract::leaf::{Format, LeafError, check};
+use plugins::contract::units::Time;
 use plugins::leaf;
 
 use super::model::{Address, HostPolicy, RetryOn, TargetHost};
@@ -32,6 +33,7 @@ pub(super) const FORMATS: &[Format] = &[
     ("policy-name", check::<PolicyName>),
     ("retry-cause", check::<RetryCause>),
     ("dropped", check::<Dropped>),
+    ("cache-time", check::<CacheTime>),
     ("check-path", check::<CheckPath>),
     ("status-range", check::<StatusRange>),
 ];
@@ -92,6 +94,10 @@ pub(super) struct PolicyName;
 #[derive(Debug, Clone)]
 pub(super) struct RetryCause(pub(super) RetryOn);
 
+/// How long answers are kept; none: not at all.
+#[derive(Debug, Clone)]
+pub(super) struct CacheTime(pub(super) Option<Time>);
+
 /// The word that drops a default.
 #[derive(Debug, Clone)]
 pub(super) struct Dropped;
@@ -102,6 +108,7 @@ leaf!(
     "\"connect-failure\", \"reset\", \"timeout\" or a status: \"503\""
 );
 leaf!(Dropped, "dropped", "\"none\"");
+leaf!(CacheTime, "cache-time", "a time (\"60s\") or \"none\"");
 leaf!(
     MatchLine,
     "match-line",
@@ -209,6 +216,17 @@ impl FromStr for RetryCause {
                     "write \"connect-failure\", \"reset\", \"timeout\" or a status from \"400\" to \"599\"",
                 )),
             },
+        }
+    }
+}
+
+impl FromStr for CacheTime {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        match text {
+            "none" => Ok(Self(None)),
+            _ => text.parse().map(|time| Self(Some(time))),
         }
     }
 }

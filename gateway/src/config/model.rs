@@ -15,11 +15,13 @@ use plugins::contract::place::Span;
 use plugins::contract::template::Template;
 use plugins::contract::value::Value;
 
+mod cache;
 mod health;
 mod listener;
 mod retry;
 mod upstream;
 
+pub use cache::{CacheConfig, CacheZoneConfig};
 pub use health::{BreakerConfig, CheckConfig, HealthConfig, HttpCheckConfig, OutlierConfig};
 pub use listener::{
     CertificateConfig, ClientsConfig, H2Config, ListenerConfig, TlsConfig, TlsVersion,
@@ -42,6 +44,8 @@ pub struct Config {
     pub listeners: Vec<ListenerConfig>,
     /// `[upstream.*]` in the order of their names.
     pub upstreams: Vec<UpstreamConfig>,
+    /// `[cache-zone.*]` in the order of their names, and `default`.
+    pub cache_zones: Vec<CacheZoneConfig>,
     /// `[route.*]` in the order of their names.
     pub routes: Vec<RouteConfig>,
     /// `[consumer.*]`
@@ -116,6 +120,8 @@ pub struct RouteConfig {
     pub mirror: Option<UpstreamId>,
     /// How failed attempts are repeated; `None`: not at all.
     pub retry: Option<RetryConfig>,
+    /// How its answers are kept; `None`: not at all.
+    pub cache: Option<CacheConfig>,
     /// What holds for a stream once its head is there.
     pub stream: StreamLimits,
     /// What happens to a request that differs only in the trailing slash.

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+mod cache;
 mod either;
 mod health;
 mod listener;
@@ -24,6 +25,7 @@ mod route;
 mod switch;
 mod upstream;
 
+pub(super) use cache::{RawCache, RawCacheOrTime, RawCacheQuery, RawCacheZone};
 pub(super) use either::Either;
 pub(super) use health::{RawBreaker, RawHealth, RawOutlier};
 pub(super) use listener::{
@@ -62,6 +64,8 @@ pub(super) struct RawFile {
     upstream: Option<BTreeMap<String, RawUpstream>>,
     /// Which requests are taken and what happens to them: `[route.NAME]`.
     route: Option<BTreeMap<String, RawRoute>>,
+    /// Where answers are kept: `[cache-zone.NAME]`; `default` is there without being written.
+    cache_zone: Option<BTreeMap<String, RawCacheZone>>,
     /// Policies that every route has and none may drop.
     always: Option<RawPolicies>,
     /// Policies that a route may replace.
@@ -161,6 +165,7 @@ pub(super) struct Raw {
     pub(super) listeners: BTreeMap<String, At<RawListener>>,
     pub(super) upstreams: BTreeMap<String, At<RawUpstream>>,
     pub(super) routes: BTreeMap<String, WithPolicies<RawRoute>>,
+    pub(super) cache_zones: BTreeMap<String, At<RawCacheZone>>,
     pub(super) always: RawPolicies,
     pub(super) defaults: Option<WithPolicies<RawDefaults>>,
     pub(super) admin: Option<At<RawAdmin>>,
@@ -179,6 +184,7 @@ impl Raw {
                 "server" => raw.server = read(node, report),
                 "listener" => raw.listeners = objects(node, report, read),
                 "upstream" => raw.upstreams = objects(node, report, read),
+                "cache-zone" => raw.cache_zones = objects(node, report, read),
                 "route" => raw.routes = objects(node, report, with_policies),
                 "always" => {
                     raw.always = read(node, report).map(At::into_inner).unwrap_or_default();

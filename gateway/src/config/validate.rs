@@ -14,6 +14,7 @@ use plugins::contract::report::{Report, nearest};
 mod action;
 mod address;
 mod bounds;
+mod cache;
 mod conflict;
 mod health;
 mod like;
@@ -48,6 +49,7 @@ pub(super) fn validate(
         listeners: positions(raw.listeners.keys()),
         serving: Vec::new(),
         upstreams: positions(raw.upstreams.keys()),
+        cache_zones: positions(raw.cache_zones.keys()),
     };
     let mut context = Context {
         sources,
@@ -60,6 +62,7 @@ pub(super) fn validate(
     let listeners = listener::all(raw.listeners, &mut context);
     names.serving = serving(&listeners);
     let upstreams = upstream::all(raw.upstreams, &mut context);
+    let cache_zones = cache::zones(raw.cache_zones, &mut context);
     let admin = process::admin(raw.admin, &mut context);
     let access_log = process::access_log(raw.access_log);
     address::check(&listeners, &upstreams, admin.as_ref(), &mut context);
@@ -80,6 +83,7 @@ pub(super) fn validate(
         server,
         listeners,
         upstreams,
+        cache_zones,
         routes: routes?,
         consumers: Arc::default(),
         admin,
@@ -105,6 +109,7 @@ struct Names {
     /// Listeners that do more than redirect.
     serving: Vec<usize>,
     upstreams: BTreeMap<String, usize>,
+    cache_zones: BTreeMap<String, usize>,
 }
 
 fn serving(listeners: &[ListenerConfig]) -> Vec<usize> {

@@ -11,6 +11,7 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use super::histogram::{Histogram, Reading};
 use super::metrics::{Metrics, lock};
+use crate::cache::zone::{self, Census, Zone};
 use crate::upstream::retry::Hindrance;
 
 /// A number that is read when somebody asks: labels and value.
@@ -82,6 +83,7 @@ impl Collector for Families {
         families.extend(self.breakers());
         families.push(self.mirrors());
         families.extend(self.counted());
+        families.extend(self.caches());
         families.push(self.reloads());
         families.push(self.lookups());
         families.push(self.dropped());
@@ -218,6 +220,52 @@ impl Families {
             }
         }
         families
+    }
+
+    fn caches(&self) -> [MetricFamily; 4] {
+        let mut results = Vec::new();
+        for (route, handle) in &*lock(&self.metrics.caches) {
+            for (count, (_, result)) in handle.read_pairs().filter(|(count, _)| count.read() > 0) {
+                results.push(counter(
+                    &[("route", route), ("result", result)],
+                    count.read(),
+                ));
+            }
+        }
+        let zones = zone::zones();
+        let each = |read: fn(&Census) -> u64, sample: fn(&[(&str, &str)], u64) -> Metric| {
+            let sample = |zone: &&Zone| sample(&[("zone", &zone.name)], read(&zone.census()));
+            zones.iter().map(sample).collect::<Vec<_>>()
+        };
+        let bytes = each(|census| u64::try_from(census.bytes).unwrap_or(u64::MAX), level);
+        let entries = each(|census| u64::try_from(census.entries).unwrap_or(u64::MAX), level);
+        let evictions = each(|census| census.evictions, counter);
+        [
+            family(
+                "gateway_cache_total",
+                "Requests on routes that keep answers, by what the cache did.",
+                MetricType::COUNTER,
+                results,
+            ),
+            family(
+                "gateway_cache_bytes",
+                "Memory in use for kept answers.",
+                MetricType::GAUGE,
+                bytes,
+            ),
+            family(
+                "gateway_cache_entries",
+                "Kept answers.",
+                MetricType::GAUGE,
+                entries,
+            ),
+            family(
+                "gateway_cache_evictions_total",
+                "Kept answers that had to go for others.",
+                MetricType::COUNTER,
+                evictions,
+            ),
+        ]
     }
 
     fn retries(&self) -> MetricFamily {
@@ -412,6 +460,14 @@ fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
 fn counter(labels: &[(&str, &str)], value: u64) -> Metric {
     let mut metric = Metric::from_label(pairs(labels));
     metric.set_counter(counter_of(value as f64));
+    metric
+}
+
+fn level(labels: &[(&str, &str)], value: u64) -> Metric {
+    let mut metric = Metric::from_label(pairs(labels));
+    let mut gauge = Gauge::default();
+    gauge.set_value(value as f64);
+    metric.set_gauge(gauge);
     metric
 }
 

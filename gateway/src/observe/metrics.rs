@@ -130,6 +130,56 @@ impl MirrorMetrics {
     }
 }
 
+/// What the cache did for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheResult {
+    /// A stored answer was given.
+    Hit,
+    /// A stored answer was given though it was stale.
+    Stale,
+    /// A stored answer was given after its origin had confirmed it.
+    Revalidated,
+    /// There was none to give.
+    Miss,
+    /// The cache was left out.
+    Bypass,
+}
+
+impl CacheResult {
+    pub(super) const ALL: [(Self, &'static str); 5] = [
+        (Self::Hit, "hit"),
+        (Self::Stale, "stale"),
+        (Self::Revalidated, "revalidated"),
+        (Self::Miss, "miss"),
+        (Self::Bypass, "bypass"),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(of, _)| *of == self);
+        found.map_or("", |(_, name)| name)
+    }
+}
+
+/// What the cache did for one route.
+#[derive(Debug, Default)]
+pub struct CacheMetrics([Counter; 5]);
+
+impl CacheMetrics {
+    /// Counts a request.
+    pub fn count(&self, result: CacheResult) {
+        if let Some((counter, _)) = self.read_pairs().find(|(_, (of, _))| *of == result) {
+            counter.add_one();
+        }
+    }
+
+    pub(super) fn read_pairs(
+        &self,
+    ) -> impl Iterator<Item = (&Counter, (CacheResult, &'static str))> {
+        self.0.iter().zip(CacheResult::ALL)
+    }
+}
+
 /// What became of failed attempts that a retry policy covers: repeated, or why not.
 #[derive(Debug, Default)]
 pub struct RetryMetrics {
@@ -157,6 +207,7 @@ pub struct Metrics {
     pub(super) mirrors: Handles<Arc<str>, MirrorMetrics>,
     /// What plugins count, by family and label values.
     pub(super) counted: Mutex<BTreeMap<Counted, (&'static Family, Count)>>,
+    pub(super) caches: Handles<Arc<str>, CacheMetrics>,
     /// Requests that no route took, by status.
     pub unrouted: StatusCounters,
     /// Reloads that were applied.
@@ -267,6 +318,11 @@ impl Metrics {
             .clone()
     }
 
+    /// The handle for what the cache does for a route.
+    pub fn cache(&self, route: &Arc<str>) -> Arc<CacheMetrics> {
+        lock(&self.caches).entry(route.clone()).or_default().clone()
+    }
+
     /// The handle for the repetitions at an upstream.
     pub fn retries(&self, upstream: &Arc<str>) -> Arc<RetryMetrics> {
         lock(&self.retries)
@@ -315,6 +371,7 @@ impl Metrics {
         lock(&self.breakers).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.targets).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.mirrors).retain(|_, handle| Arc::strong_count(handle) > 1);
+        lock(&self.caches).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.retries).retain(|_, handle| Arc::strong_count(handle) > 1);
         lock(&self.counted).retain(|_, (_, count)| count.is_used());
     }

@@ -11,6 +11,7 @@ use plugins::contract::facts::Facts;
 use plugins::contract::flow::Reply;
 use plugins::contract::view::{ClientCertificate, RequestBody};
 
+use super::cache::State;
 use super::dialect::Dialect;
 use super::forward::again::Again;
 use super::forward::hedge::Hedge;
@@ -86,6 +87,8 @@ pub(super) struct Progress {
     pub(super) hedge: Option<Arc<Hedge>>,
     /// The copy for the route's mirror.
     pub(super) mirror: Option<Box<Copy>>,
+    /// What the cache was asked, on routes that keep answers.
+    pub(super) cache: Option<Box<State>>,
     /// When the current attempt was begun.
     pub(super) picked: Option<Instant>,
     /// From picking to the last byte, of all attempts together.

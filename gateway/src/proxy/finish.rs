@@ -6,7 +6,7 @@ use http::Version;
 use pingora::prelude::Session;
 use plugins::contract::plugin::Done;
 
-use super::Shared;
+use super::{Shared, cache};
 use super::ctx::Ctx;
 use super::forward::fallback::Fell;
 use super::forward::hedge;
@@ -24,7 +24,12 @@ pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mu
     let status = status(session, ctx);
     match ctx.route() {
         None => shared.metrics.unrouted.count(status),
+        // What the gateway asks for itself is no client's request.
+        Some(_) if cache::refresh::is_one(session) => {}
         Some(route) => {
+            if let Some(state) = &ctx.progress.cache {
+                route.cached.count(cache::outcome::of(session, state).result);
+            }
             route.metrics.finished(status, total, hop);
             if let Some(arm) = ctx.arm().filter(|_| ctx.progress.attempts > 0) {
                 arm.seconds.observe(ctx.progress.upstream_time);
@@ -78,6 +83,9 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
     let progress = &ctx.progress;
     let again = progress.again.as_deref();
     let target = progress.target().map(|target| &*target.address);
+    let cached = progress.cache.as_ref();
+    let cached = cached.map(|state| cache::outcome::of(session, state));
+    let refreshing = cache::refresh::is_one(session);
     let line = Line {
         time: SystemTime::now(),
         request_id: ctx.seen.id.to_str().unwrap_or_default(),
@@ -99,6 +107,8 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
         hedge: progress.hedge.as_ref().and_then(|hedge| hedge.result()),
         fallback: again.and_then(|again| again.fell).map(Fell::name),
         not_retried: again.and_then(|again| again.hindrance).map(Hindrance::name),
+        cache: cached.map(|done| if refreshing { "refresh" } else { done.result.name() }),
+        cache_reason: cached.and_then(|done| done.reason),
         bytes_in: session.body_bytes_read() as u64,
         bytes_out: session.body_bytes_sent() as u64,
         total: ended.total,

@@ -121,6 +121,8 @@ impl Front {
             not_retried: None,
             hedge: None,
             fallback: None,
+            cache: None,
+            cache_reason: None,
             bytes_in: 0,
             bytes_out: 0,
             total: Duration::ZERO,

@@ -9,7 +9,7 @@ use plugins::chain::{Observer, Step};
 use plugins::contract::flow::{Flow, Refusal, Reply};
 
 use super::ctx::{Ctx, Progress, Seen};
-use super::{client_addr, dialect, failure, http2_head, lower, reception, request_id};
+use super::{cache, client_addr, dialect, failure, http2_head, lower, reception, request_id};
 use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed};
 use crate::listen::tls::TlsFacts;
 use crate::listen::{self, Endpoint};
@@ -35,7 +35,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         // Before anything reads them: only the gateway says who asks.
         session.req_header_mut().remove_header(name);
     }
-    let Some(facts) = listen::facts(session) else {
+    let Some(facts) = cache::refresh::connection(session) else {
         return answer(progress, &failure::LISTENER_GONE);
     };
     seen.listener = snapshot.listener(&facts.listener);

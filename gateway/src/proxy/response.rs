@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, Result, Session};
+use pingora_cache::CachePhase;
 use plugins::contract::plugin::BodyChunk;
 use plugins::contract::view::ResponseView;
 
@@ -14,7 +15,7 @@ use super::ctx::{Ctx, Seen};
 use super::dialect::Dialect;
 use super::request::remaining;
 use super::response_head::OwnHop;
-use super::{affinity, failure, forward, lower, response_head, silence, trailers};
+use super::{affinity, cache, failure, forward, lower, response_head, silence, trailers};
 use crate::decide::REQUEST_ID;
 use crate::listen::{self, ConnFacts};
 use crate::runtime::Snapshot;
@@ -41,7 +42,9 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
         return Ok(());
     }
     let now = Instant::now();
-    ctx.report(Outcome::Answered(head.status), now);
+    if came_from_upstream(session) {
+        ctx.report(Outcome::Answered(head.status), now);
+    }
     forward::answer_begins(ctx);
     match ctx.route().map(|route| route.stream) {
         // The timeout of a stream ends with its head.
@@ -62,8 +65,17 @@ pub(super) fn head(session: &mut Session, head: &mut ResponseHeader, ctx: &mut C
     {
         hedge.answered();
     }
+    cache::changed(session.req_header(), head, ctx);
     finish_head(session, head, ctx, Some(hop));
     Ok(())
+}
+
+/// Whether an upstream gave this answer, and not the cache.
+fn came_from_upstream(session: &Session) -> bool {
+    !matches!(
+        session.cache.phase(),
+        CachePhase::Hit | CachePhase::Stale | CachePhase::StaleUpdating
+    )
 }
 
 /// An upstream that has much to say before its answer has none.
@@ -130,7 +142,11 @@ pub(super) fn finish_head(
     let draining = facts.is_some_and(ConnFacts::draining);
     let encrypted = facts.is_some_and(|facts| facts.tls.is_some());
     let hsts = encrypted.then(|| hsts(snapshot, seen)).flatten();
+    let state = progress.cache.as_deref();
     lower::response(head, |fields| {
+        if let Some(state) = state {
+            cache::told(session, state, fields);
+        }
         if let Some(hop) = hop.filter(|_| status != StatusCode::SWITCHING_PROTOCOLS) {
             remove_hop_by_hop(fields, hop);
         }

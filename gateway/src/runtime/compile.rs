@@ -17,6 +17,8 @@ use super::action::{Action, Arm, Choice, Fallback, Forward, Mirror, Respond};
 use super::outside::Outside;
 use super::route::Route;
 use super::{Listener, Snapshot};
+use crate::cache::policy::CachePolicy;
+use crate::cache::zone::{self, Zone};
 use crate::config::Loaded;
 use crate::config::model::{
     Action as ActionConfig, Config, Dispatch, FallbackConfig, ListenerConfig, RespondBody,
@@ -125,8 +127,14 @@ pub fn compile(
     let routes = config
         .routes
         .iter()
-        .map(|new| making.route(new, old_routes.get(&*new.name).copied()))
-        .collect::<Result<_, _>>()?;
+        .map(|new| {
+            let compiled = making.route(new, old_routes.get(&*new.name).copied())?;
+            Ok(Route {
+                cache: cache(new, config),
+                ..compiled
+            })
+        })
+        .collect::<Result<Vec<Route>, _>>()?;
     let Making {
         services, shared, ..
     } = making;
@@ -135,11 +143,41 @@ pub fn compile(
     Ok(Snapshot {
         loaded,
         listeners,
+        zones: zones(&routes),
         routes,
         upstreams,
         shared,
         services,
         identity_headers,
+    })
+}
+
+/// The zones that routes use, each once.
+fn zones(routes: &[Route]) -> Vec<&'static Zone> {
+    let mut zones: Vec<&'static Zone> = Vec::new();
+    for policy in routes.iter().filter_map(|route| route.cache.as_ref()) {
+        if !zones.iter().any(|zone| std::ptr::eq(*zone, policy.zone)) {
+            zones.push(policy.zone);
+        }
+    }
+    zones
+}
+
+fn cache(route: &RouteConfig, config: &Config) -> Option<CachePolicy> {
+    let cache = route.cache.as_ref()?;
+    let zone = config.cache_zones.iter().find(|zone| zone.name == cache.zone)?;
+    Some(CachePolicy {
+        zone: zone::obtain(&zone.name, zone.memory),
+        rules: cache.rules.clone(),
+        object_max: cache.object_max,
+        query: cache.query.clone(),
+        vary_on: cache.vary_on.clone(),
+        shared: cache.shared,
+        authenticated: !route.policies.auth.is_empty(),
+        bypass: cache.bypass.clone(),
+        tags_from: cache.tags_from.clone(),
+        // Whatever changes what an upstream sees of a request makes other answers.
+        space: format!("{}\n{:?}\n{:?}", route.name, route.path, route.host).into_bytes(),
     })
 }
 
@@ -306,7 +344,9 @@ impl Making<'_> {
             trailing_slash: config.trailing_slash,
             path: config.path.clone(),
             host: config.host.clone(),
+            cache: None,
             metrics: metrics.route(&config.name),
+            cached: metrics.cache(&config.name),
         })
     }
 }

@@ -9,6 +9,7 @@ use plugins::contract::report::Report;
 use super::compile::{CompileError, compile};
 use super::{Snapshot, background, tls};
 use crate::admin::{AdminError, AdminListeners};
+use crate::cache::zone;
 use crate::config::model::{AccessLogConfig, AccessLogPath, Config};
 use crate::config::render::Colour;
 use crate::config::{self, Failure, Loaded};
@@ -261,6 +262,7 @@ impl Reloader {
             self.shared.access_log.redirect(destination);
         }
         background::activate(&ready.snapshot, previous, &self.shared.names);
+        keep_zones(&ready.snapshot);
         self.health.follow(&ready.snapshot.upstreams);
         self.shared.live.swap(ready.snapshot);
         self.listeners.commit(ready.sockets);
@@ -337,6 +339,15 @@ impl ReloadError {
             }
         }
     }
+}
+
+/// Zones get the size that is configured; one that no route uses is emptied.
+fn keep_zones(snapshot: &Snapshot) {
+    let config = &snapshot.loaded.config;
+    let used = |name: &str| snapshot.zones.iter().any(|zone| &*zone.name == name);
+    let sizes = config.cache_zones.iter().filter(|zone| used(&zone.name));
+    let sizes: Vec<_> = sizes.map(|zone| (&*zone.name, zone.memory)).collect();
+    zone::keep_only(&sizes);
 }
 
 /// Threads are started once, and so is the control socket.

@@ -8,8 +8,9 @@ use plugins::chain::Chain;
 use plugins::contract::template::Template;
 
 use super::action::Action;
+use crate::cache::policy::CachePolicy;
 use crate::config::model::{PathChange, StreamLimits, TrailingSlash};
-use crate::observe::metrics::RouteMetrics;
+use crate::observe::metrics::{CacheMetrics, RouteMetrics};
 use crate::upstream::retry::Retry;
 
 /// What happens to the requests of one route.
@@ -26,6 +27,8 @@ pub struct Route {
     pub deadline_from: Option<HeaderName>,
     /// How failed attempts are repeated.
     pub retry: Option<Retry>,
+    /// How its answers are kept.
+    pub cache: Option<CachePolicy>,
     /// What holds for a stream once its head is there.
     pub stream: StreamLimits,
     /// What happens to a request that differs only in the trailing slash.
@@ -36,6 +39,8 @@ pub struct Route {
     pub host: Option<Template>,
     /// Its counters.
     pub metrics: Arc<RouteMetrics>,
+    /// What the cache did for it.
+    pub cached: Arc<CacheMetrics>,
 }
 
 impl Route {

@@ -19,6 +19,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         server,
         listeners,
         upstreams,
+        cache_zones,
         routes,
         consumers,
         admin,
@@ -35,6 +36,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         },
         "listeners": by_name(listeners.iter().map(|one| (&*one.name, listener(one)))),
         "upstreams": by_name(upstreams.iter().map(|one| (&*one.name, upstream(one)))),
+        "cache-zones": by_name(cache_zones.iter().map(|one| (&*one.name, json!({ "memory": one.memory })))),
         "routes": by_name(routes.iter().map(|one| (&*one.name, route(one, loaded)))),
         // How many: their names are nobody's business.
         "consumers": consumers.len(),

@@ -22,6 +22,10 @@ pub(super) fn of(route: &RouteConfig, config: &Config, sources: &SourceMap) -> V
         .retry
         .as_ref()
         .map(|retry| ("retry", describe::retry_line(retry)));
+    let cache = route
+        .cache
+        .as_ref()
+        .map(|cache| ("cache", describe::cache_line(cache)));
     let deadline = route
         .deadline_from
         .as_ref()
@@ -40,6 +44,7 @@ pub(super) fn of(route: &RouteConfig, config: &Config, sources: &SourceMap) -> V
         max,
         deadline,
         retry,
+        cache,
         fallback,
         mirror,
         path,

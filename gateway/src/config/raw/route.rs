@@ -10,7 +10,7 @@ use plugins::contract::value::Value;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Either, RawRetryOrNone};
+use super::{Either, RawCacheOrTime, RawRetryOrNone};
 use crate::config::leaf::{MatchHost, MatchLine, MatchPath};
 
 /// A name or several.
@@ -56,6 +56,8 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) mirror: Option<At<String>>,
     /// How failed attempts are repeated; `"none"` drops the default. Default: not at all.
     pub(in crate::config) retry: Option<At<RawRetryOrNone>>,
+    /// Keeps answers: for how long when their origin does not say, or a table; `"none"` drops it. Default: not at all.
+    pub(in crate::config) cache: Option<At<RawCacheOrTime>>,
     /// How long a stream (Upgrade, server-sent events, gRPC) may be silent in both directions. Default: `"5min"`.
     pub(in crate::config) stream_idle_timeout: Option<At<Time>>,
     /// How long a stream may last; its `timeout` ends with the head. Default: `"24h"`.

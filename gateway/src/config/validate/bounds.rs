@@ -120,6 +120,14 @@ pub(super) const RETRY_ATTEMPTS: Bound<u32> = count("attempts", 2, 1, 10);
 pub(super) const PER_TRY_TIMEOUT: Bound<Time> = millis("per-try-timeout", SECOND, 1, DAY);
 pub(super) const HEDGE_AFTER: Bound<Time> = millis("hedge-after", 100, 1, HOUR);
 pub(super) const RETRY_BACKOFF: Bound<Time> = millis("backoff", 25, 0, MINUTE);
+pub(super) const CACHE_TTL: Bound<Time> = millis("ttl", 0, SECOND, 366 * DAY);
+pub(super) const CACHE_TTL_OVERRIDE: Bound<Time> = millis("ttl-override", 0, SECOND, 366 * DAY);
+pub(super) const STALE_WHILE: Bound<Time> = millis("stale-while-revalidate", 0, 0, 366 * DAY);
+pub(super) const STALE_IF_ERROR: Bound<Time> = millis("stale-if-error", 0, 0, 366 * DAY);
+pub(super) const OBJECT_MAX: Bound<Size> =
+    bytes("object-max", 8 * 1024 * KIB, KIB, 1024 * 1024 * KIB);
+pub(super) const ZONE_MEMORY: Bound<Size> =
+    bytes("memory", 64 * 1024 * KIB, 1024 * KIB, 1024 * 1024 * 1024 * KIB);
 pub(super) const STREAM_IDLE: Bound<Time> = millis("stream-idle-timeout", 5 * MINUTE, 1, DAY);
 pub(super) const STREAM_MAX: Bound<Time> = millis("stream-max", DAY, 1, 365 * DAY);
 

@@ -99,6 +99,7 @@ fn over(own: RawRoute, base: RawRoute) -> RawRoute {
         fallback: own.fallback.or(base.fallback.filter(|_| forwards)),
         mirror: own.mirror.or(base.mirror.filter(|_| forwards)),
         retry: own.retry.or(base.retry.filter(|_| forwards)),
+        cache: own.cache.or(base.cache.filter(|_| forwards)),
         stream_idle_timeout: own.stream_idle_timeout.or(base.stream_idle_timeout),
         stream_max: own.stream_max.or(base.stream_max),
         trailing_slash: own.trailing_slash.or(base.trailing_slash),
@@ -106,7 +107,7 @@ fn over(own: RawRoute, base: RawRoute) -> RawRoute {
 }
 
 /// Every key with its place.
-pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 17] {
+pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 18] {
     fn place<T>(leaf: Option<&At<T>>) -> Option<Span> {
         leaf.map(At::span)
     }
@@ -125,6 +126,7 @@ pub(super) fn places(route: &RawRoute) -> [(&'static str, Option<Span>); 17] {
         ("fallback", place(route.fallback.as_ref())),
         ("mirror", place(route.mirror.as_ref())),
         ("retry", place(route.retry.as_ref())),
+        ("cache", place(route.cache.as_ref())),
         (
             "stream-idle-timeout",
             place(route.stream_idle_timeout.as_ref()),

@@ -15,9 +15,9 @@ mod auth;
 
 use super::like::{Routes, lineage, merged, provenance};
 use super::matcher::matcher;
-use super::{Context, Names, action, bounds, conflict, path_change, plain, retry};
+use super::{Context, Names, action, bounds, cache, conflict, path_change, plain, retry};
 use crate::config::model::{
-    Action, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits, TrailingSlash,
+    Action, CacheConfig, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits, TrailingSlash,
     UpstreamId,
 };
 use crate::config::raw::{Either, RawDefaults, RawNames, RawRoute, RawTrailingSlash, WithPolicies};
@@ -51,6 +51,7 @@ struct Rest {
     fallback: Option<FallbackConfig>,
     mirror: Option<UpstreamId>,
     retry: Option<RetryConfig>,
+    cache: Option<CacheConfig>,
     stream: StreamLimits,
     trailing_slash: TrailingSlash,
     path: PathChange,
@@ -266,6 +267,10 @@ fn rest(
         Some(own) => retry::retry(own, context),
         None => shared.retry.as_ref().and_then(|(_, retry)| retry.clone()),
     };
+    let cache = raw
+        .cache
+        .as_ref()
+        .and_then(|raw| cache::cache(raw, matcher, &shared.names.cache_zones, context));
     let mirror = raw
         .mirror
         .as_ref()
@@ -291,6 +296,7 @@ fn rest(
             None => None,
         },
         retry: retry.filter(|_| forwards),
+        cache: cache.filter(|_| forwards),
         action,
         action_span,
         timeout,
@@ -409,6 +415,7 @@ fn finished(draft: Draft) -> Option<RouteConfig> {
         fallback: rest.fallback,
         mirror: rest.mirror,
         retry: rest.retry,
+        cache: rest.cache,
         stream: rest.stream,
         trailing_slash: rest.trailing_slash,
         path: rest.path,

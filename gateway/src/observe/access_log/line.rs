@@ -50,6 +50,10 @@ pub struct Line<'a> {
     pub hedge: Option<&'static str>,
     /// Where the request ended when its upstream had failed for good.
     pub fallback: Option<&'static str>,
+    /// What the cache did, where it was asked.
+    pub cache: Option<&'static str>,
+    /// Why it did not do more.
+    pub cache_reason: Option<&'static str>,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -105,6 +109,12 @@ impl Line<'_> {
         );
         optional(out, key!("hedge"), self.hedge.map(str::as_bytes));
         optional(out, key!("fallback"), self.fallback.map(str::as_bytes));
+        optional(out, key!("cache"), self.cache.map(str::as_bytes));
+        optional(
+            out,
+            key!("cache_reason"),
+            self.cache_reason.map(str::as_bytes),
+        );
         number(out, key!("bytes_in"), self.bytes_in);
         number(out, key!("bytes_out"), self.bytes_out);
         millis(out, key!("total_ms"), self.total);
@@ -246,6 +256,8 @@ mod tests {
             not_retried: None,
             hedge: None,
             fallback: None,
+            cache: None,
+            cache_reason: None,
             bytes_in: 0,
             bytes_out: 120,
             total: Duration::from_micros(1_234),

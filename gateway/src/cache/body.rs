@@ -1,0 +1,371 @@
+//! The content of a stored answer: readable while it is still being written, by any number of readers.
+//!
+//! Content of unknown length that outgrows its limit is not kept any more: from there on it only passes through to those who
+//! already read it, a bounded piece at a time.
+
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Content up to this size is put into one piece when it is whole.
+const ONE_PIECE: usize = 64 << 10;
+
+/// What passes through waits for its readers beyond this.
+const PASSING_MAX: usize = 1 << 20;
+
+/// The content.
+#[derive(Default)]
+pub struct Body {
+    growing: Mutex<Growing>,
+    grown: Notify,
+    taken: Notify,
+    whole: OnceLock<Whole>,
+}
+
+/// All of it.
+pub struct Whole {
+    pieces: Box<[Bytes]>,
+    length: usize,
+}
+
+#[derive(Default)]
+struct Growing {
+    pieces: VecDeque<Bytes>,
+    /// Where the first piece begins.
+    start: usize,
+    /// Bytes written so far.
+    length: usize,
+    ended: Option<End>,
+    /// Whether pieces go as soon as everybody has read them.
+    passing: bool,
+    /// Where each reader is.
+    readers: Vec<(u64, usize)>,
+    next_reader: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    Broken,
+}
+
+/// Why there is no more to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Whoever wrote it did not come to an end.
+    #[error("the answer that was to be stored broke off")]
+    Broken,
+    /// It was not kept for so late a reader.
+    #[error("the answer is too large to be kept for later readers")]
+    Gone,
+}
+
+impl Body {
+    /// All of it, when it is all there.
+    pub fn whole(&self) -> Option<&Whole> {
+        self.whole.get()
+    }
+
+    /// Bytes written so far.
+    pub fn length(&self) -> usize {
+        self.whole().map_or_else(|| self.growing.lock().length, Whole::length)
+    }
+
+    /// Appends a piece.
+    pub fn push(&self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
+        let mut growing = self.growing.lock();
+        growing.length += piece.len();
+        growing.pieces.push_back(piece);
+        growing.trim();
+        drop(growing);
+        self.grown.notify_waiters();
+    }
+
+    /// From here on nothing is kept.
+    pub fn pass_through(&self) {
+        let mut growing = self.growing.lock();
+        growing.passing = true;
+        growing.trim();
+    }
+
+    /// Waits until what passes through is not too much.
+    pub async fn has_room(&self) {
+        loop {
+            let taken = self.taken.notified();
+            {
+                let growing = self.growing.lock();
+                if !growing.passing || growing.length - growing.start <= PASSING_MAX {
+                    return;
+                }
+            }
+            taken.await;
+        }
+    }
+
+    /// Everything has been written.
+    pub fn finish(&self) {
+        let mut growing = self.growing.lock();
+        growing.ended = Some(End::Whole);
+        if !growing.passing {
+            let whole = Whole::new(&growing.pieces, growing.length);
+            if self.whole.set(whole).is_ok() {
+                growing.pieces.clear();
+                growing.start = growing.length;
+            }
+        }
+        drop(growing);
+        self.grown.notify_waiters();
+    }
+
+    /// The rest will never come.
+    pub fn break_off(&self) {
+        let mut growing = self.growing.lock();
+        growing.ended.get_or_insert(End::Broken);
+        drop(growing);
+        self.grown.notify_waiters();
+    }
+
+    /// Whether it has broken off.
+    pub fn is_broken(&self) -> bool {
+        self.growing.lock().ended == Some(End::Broken)
+    }
+
+    /// The next piece from a position on; `None` at the end.
+    pub async fn read(&self, reader: &mut Position) -> Result<Option<Bytes>, Lost> {
+        loop {
+            if let Some(whole) = self.whole() {
+                return Ok(whole.read(reader));
+            }
+            let grown = self.grown.notified();
+            if let Some(found) = self.growing.lock().read(reader) {
+                self.taken.notify_waiters();
+                return found;
+            }
+            // Between the look and the wait nothing is missed: the wait was made first.
+            grown.await;
+        }
+    }
+
+    /// A reader goes.
+    pub fn leave(&self, reader: &Position) {
+        if let Some(id) = reader.id {
+            let mut growing = self.growing.lock();
+            growing.readers.retain(|(other, _)| *other != id);
+            growing.trim();
+            drop(growing);
+            self.taken.notify_waiters();
+        }
+    }
+}
+
+/// Where a reader is.
+#[derive(Debug, Default)]
+pub struct Position {
+    id: Option<u64>,
+    at: usize,
+    /// The end of the range that is wanted.
+    until: Option<usize>,
+}
+
+impl Position {
+    /// Goes to a range.
+    pub fn seek(&mut self, start: usize, end: Option<usize>) {
+        self.at = start;
+        self.until = end;
+    }
+
+    /// Cuts a piece that begins at `from` to what is wanted.
+    fn cut(&mut self, piece: &Bytes, from: usize) -> Option<Bytes> {
+        let wanted = self.until.unwrap_or(usize::MAX);
+        let begin = self.at.checked_sub(from)?.min(piece.len());
+        let end = wanted.saturating_sub(from).min(piece.len());
+        if begin >= end {
+            return None;
+        }
+        self.at = from + end;
+        Some(piece.slice(begin..end))
+    }
+}
+
+impl Growing {
+    /// What there is for a reader; `None` while there is nothing new.
+    fn read(&mut self, reader: &mut Position) -> Option<Result<Option<Bytes>, Lost>> {
+        if reader.at < self.start {
+            return Some(Err(Lost::Gone));
+        }
+        if reader.until.is_some_and(|until| reader.at >= until) {
+            return Some(Ok(None));
+        }
+        if self.ended == Some(End::Broken) {
+            return Some(Err(Lost::Broken));
+        }
+        let id = *reader.id.get_or_insert_with(|| {
+            self.next_reader += 1;
+            self.next_reader
+        });
+        let mut from = self.start;
+        let mut found = None;
+        for piece in &self.pieces {
+            if reader.at < from + piece.len() {
+                found = reader.cut(piece, from);
+                break;
+            }
+            from += piece.len();
+        }
+        match self.readers.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, at)) => *at = reader.at,
+            None => self.readers.push((id, reader.at)),
+        }
+        self.trim();
+        match (found, self.ended) {
+            (Some(piece), _) => Some(Ok(Some(piece))),
+            (None, Some(_)) => Some(Ok(None)),
+            (None, None) => None,
+        }
+    }
+
+    /// Drops what everybody has read.
+    fn trim(&mut self) {
+        if !self.passing {
+            return;
+        }
+        let slowest = self.readers.iter().map(|(_, at)| *at).min();
+        let slowest = slowest.unwrap_or(self.length);
+        while let Some(first) = self.pieces.front()
+            && self.start + first.len() <= slowest
+        {
+            self.start += first.len();
+            self.pieces.pop_front();
+        }
+    }
+}
+
+impl Whole {
+    fn new(pieces: &VecDeque<Bytes>, length: usize) -> Self {
+        let pieces = if length <= ONE_PIECE {
+            let mut one = BytesMut::with_capacity(length);
+            for piece in pieces {
+                one.extend_from_slice(piece);
+            }
+            std::iter::once(one.freeze()).filter(|one| !one.is_empty()).collect()
+        } else {
+            pieces.iter().cloned().collect()
+        };
+        Self { pieces, length }
+    }
+
+    /// Its length.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Its pieces.
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
+    fn read(&self, reader: &mut Position) -> Option<Bytes> {
+        let mut from = 0;
+        for piece in &self.pieces {
+            if reader.at < from + piece.len() {
+                return reader.cut(piece, from);
+            }
+            from += piece.len();
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    async fn read_all(body: &Body, reader: &mut Position) -> Result<Vec<u8>, Lost> {
+        let mut all = Vec::new();
+        while let Some(piece) = body.read(reader).await? {
+            all.extend_from_slice(&piece);
+        }
+        Ok(all)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().build().unwrap()
+    }
+
+    #[test]
+    fn is_read_while_it_is_written() {
+        runtime().block_on(async {
+            let body = Arc::new(Body::default());
+            let reader = tokio::spawn({
+                let body = body.clone();
+                async move { read_all(&body, &mut Position::default()).await }
+            });
+            for piece in ["one ", "two ", "three"] {
+                body.push(Bytes::from_static(piece.as_bytes()));
+                tokio::task::yield_now().await;
+            }
+            body.finish();
+            assert_eq!(reader.await.unwrap(), Ok(b"one two three".to_vec()));
+            assert_eq!(body.whole().unwrap().pieces().len(), 1);
+        });
+    }
+
+    #[test]
+    fn a_range_is_cut_out() {
+        runtime().block_on(async {
+            let body = Body::default();
+            let (one, two) = (vec![1; ONE_PIECE], vec![2; 10]);
+            body.push(one.into());
+            body.push(two.into());
+            body.finish();
+            let mut reader = Position::default();
+            reader.seek(ONE_PIECE - 1, Some(ONE_PIECE + 2));
+            assert_eq!(read_all(&body, &mut reader).await, Ok(vec![1, 2, 2]));
+        });
+    }
+
+    #[test]
+    fn what_breaks_off_is_never_whole() {
+        runtime().block_on(async {
+            let body = Body::default();
+            body.push(Bytes::from_static(b"part"));
+            let mut reader = Position::default();
+            assert_eq!(body.read(&mut reader).await, Ok(Some(Bytes::from_static(b"part"))));
+            body.break_off();
+            assert_eq!(body.read(&mut reader).await, Err(Lost::Broken));
+            assert!(body.whole().is_none());
+        });
+    }
+
+    #[test]
+    fn what_passes_through_waits_for_its_readers_and_is_not_kept() {
+        runtime().block_on(async {
+            let body = Arc::new(Body::default());
+            let mut reader = Position::default();
+            body.push(Bytes::from_static(b"first"));
+            body.read(&mut reader).await.unwrap();
+            body.pass_through();
+            body.push(vec![0; PASSING_MAX + 1].into());
+            let room = tokio::spawn({
+                let body = body.clone();
+                async move { body.has_room().await }
+            });
+            tokio::task::yield_now().await;
+            assert!(!room.is_finished());
+            body.read(&mut reader).await.unwrap();
+            room.await.unwrap();
+            assert_eq!(body.read(&mut Position::default()).await, Err(Lost::Gone));
+            body.finish();
+            assert_eq!(body.read(&mut reader).await, Ok(None));
+            assert!(body.whole().is_none());
+        });
+    }
+}

@@ -1,0 +1,336 @@
+//! A zone as Pingora's cache engine sees it.
+//!
+//! The engine's keys are used for its lock alone. What is found and where an answer goes is said by [`Ask`] and [`Plan`], which
+//! travel in the extensions of keys and metadata.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Response};
+use parking_lot::Mutex;
+use pingora::ErrorType::{self, InternalError};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora::prelude::Error;
+use pingora_cache::storage::{
+    HandleHit, HandleMiss, HitHandler, MissFinishType, MissHandler, PurgeOutcome, PurgeTarget,
+    PurgeType, Storage,
+};
+use pingora_cache::trace::SpanHandle;
+use pingora_cache::{CacheKey, CacheMeta};
+
+use super::body::{Body, Position};
+use super::entry::{Entry, Marks, Place, kept_fields};
+use super::key::Key;
+use super::storable::Keeping;
+use super::vary;
+use super::zone::Zone;
+
+/// What a request asks of a zone.
+pub struct Ask {
+    /// The key of what may serve every identity.
+    pub shared: Key,
+    /// The key of what serves this identity alone.
+    pub own: Option<Key>,
+    /// The request's fields.
+    pub fields: HeaderMap,
+    /// The answer that this request brings.
+    filling: Mutex<Option<Arc<Entry>>>,
+}
+
+/// How the answer to a request is to be kept.
+pub struct Plan {
+    /// Where.
+    pub place: Arc<Place>,
+    /// How long and for whom.
+    pub keeping: Keeping,
+    /// Its tags.
+    pub tags: Box<[Arc<str>]>,
+    /// The request's fields.
+    pub ask: Arc<Ask>,
+    /// The stored answer that its origin has confirmed.
+    pub confirmed: Option<Arc<Entry>>,
+    /// Largest content that is kept.
+    pub object_max: usize,
+}
+
+impl Ask {
+    /// For a request.
+    pub fn new(shared: Key, own: Option<Key>, fields: HeaderMap) -> Self {
+        Self {
+            shared,
+            own,
+            fields,
+            filling: Mutex::new(None),
+        }
+    }
+
+    /// The stored answer, the one for this identity first.
+    pub fn find(&self, zone: &Zone) -> Option<Arc<Entry>> {
+        let own = self.own.as_ref().and_then(|own| zone.find(own, &self.fields));
+        own.or_else(|| zone.find(&self.shared, &self.fields))
+    }
+}
+
+impl Plan {
+    /// The entry that it makes of a head and a content.
+    fn entry(&self, zone: &Zone, head: &ResponseHeader, body: Arc<Body>) -> Arc<Entry> {
+        Arc::new(Entry {
+            id: zone.new_id(),
+            place: self.place.clone(),
+            values: vary::values(&self.ask.fields, &self.keeping.vary),
+            vary: self.keeping.vary.clone().into(),
+            status: head.status,
+            fields: kept_fields(&head.headers, &self.keeping.without),
+            times: self.keeping.times,
+            body,
+            tags: self.tags.clone(),
+            marks: Marks::default(),
+        })
+    }
+}
+
+/// A stored answer's head as it would be sent now.
+pub fn head_of(entry: &Entry) -> ResponseHeader {
+    let mut parts = Response::new(()).into_parts().0;
+    parts.status = entry.status;
+    parts.headers = entry.fields.clone();
+    if let Some(whole) = entry.body.whole()
+        && !matches!(entry.status.as_u16(), 204)
+    {
+        let length = HeaderValue::from(whole.length());
+        parts.headers.insert(header::CONTENT_LENGTH, length);
+    }
+    ResponseHeader::from(parts)
+}
+
+fn meta_of(entry: &Entry) -> CacheMeta {
+    let times = &entry.times;
+    let fresh_until = times
+        .arrived
+        .checked_add(times.lifetime)
+        .and_then(|until| until.checked_sub(times.initial_age))
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    let on_error = if times.strict { 0 } else { times.stale_if_error.as_secs() };
+    let on_error = u32::try_from(on_error).unwrap_or(u32::MAX);
+    CacheMeta::new(fresh_until, times.arrived, 0, on_error, head_of(entry))
+}
+
+/// The metadata of an answer that is to be kept by a plan. The engine sends this head to the client that brought it.
+pub fn meta_for(plan: Plan, head: ResponseHeader) -> CacheMeta {
+    let times = plan.keeping.times;
+    let fresh_until = times.arrived.checked_add(times.lifetime);
+    let fresh_until = fresh_until.unwrap_or(times.arrived);
+    let mut meta = CacheMeta::new(fresh_until, times.arrived, 0, 0, head);
+    meta.extensions_mut().insert(Arc::new(plan));
+    meta
+}
+
+fn plan_of(meta: &CacheMeta) -> Result<Arc<Plan>> {
+    let plan = meta.extensions().get::<Arc<Plan>>();
+    plan.cloned()
+        .ok_or_else(|| Error::explain(InternalError, "an answer is to be stored without a plan"))
+}
+
+#[async_trait]
+impl Storage for Zone {
+    async fn lookup(
+        &'static self,
+        key: &CacheKey,
+        _trace: &SpanHandle,
+    ) -> Result<Option<(CacheMeta, HitHandler)>> {
+        let ask = key.extensions.get::<Arc<Ask>>();
+        let Some(entry) = ask.and_then(|ask| ask.find(self)) else {
+            return Ok(None);
+        };
+        entry.touch();
+        Ok(Some((meta_of(&entry), Box::new(Hit::new(entry)))))
+    }
+
+    async fn lookup_streaming_write(
+        &'static self,
+        key: &CacheKey,
+        _tag: Option<&[u8]>,
+        _trace: &SpanHandle,
+    ) -> Result<Option<(CacheMeta, HitHandler)>> {
+        let ask = key.extensions.get::<Arc<Ask>>();
+        let filling = ask.and_then(|ask| ask.filling.lock().take());
+        Ok(filling.map(|entry| {
+            let hit: HitHandler = Box::new(Hit::new(entry.clone()));
+            (meta_of(&entry), hit)
+        }))
+    }
+
+    async fn get_miss_handler(
+        &'static self,
+        _key: &CacheKey,
+        meta: &CacheMeta,
+        _trace: &SpanHandle,
+    ) -> Result<MissHandler> {
+        let plan = plan_of(meta)?;
+        let entry = plan.entry(self, meta.response_header(), Arc::default());
+        self.insert(&entry);
+        *plan.ask.filling.lock() = Some(entry.clone());
+        Ok(Box::new(Miss {
+            zone: self,
+            entry,
+            object_max: plan.object_max,
+            kept: true,
+            finished: false,
+        }))
+    }
+
+    async fn purge(
+        &'static self,
+        _target: PurgeTarget<'_>,
+        _purge_type: PurgeType,
+        _trace: &SpanHandle,
+    ) -> Result<PurgeOutcome> {
+        // Purges go by URL and tag, past the engine; evictions are the zone's own.
+        Ok(PurgeOutcome::NotFound)
+    }
+
+    async fn update_meta(
+        &'static self,
+        _key: &CacheKey,
+        meta: &CacheMeta,
+        _trace: &SpanHandle,
+    ) -> Result<bool> {
+        let plan = plan_of(meta)?;
+        let Some(confirmed) = &plan.confirmed else {
+            return Ok(false);
+        };
+        let entry = plan.entry(self, meta.response_header(), confirmed.body.clone());
+        self.insert(&entry);
+        self.charge(&entry, entry.body.length());
+        if !Arc::ptr_eq(&confirmed.place, &entry.place) || confirmed.values != entry.values {
+            self.remove(confirmed);
+        }
+        Ok(true)
+    }
+
+    fn support_streaming_partial_write(&self) -> bool {
+        true
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync + 'static) {
+        self
+    }
+}
+
+/// A stored answer that is being read.
+pub struct Hit {
+    /// The answer.
+    pub entry: Arc<Entry>,
+    position: Position,
+}
+
+impl Hit {
+    fn new(entry: Arc<Entry>) -> Self {
+        Self {
+            entry,
+            position: Position::default(),
+        }
+    }
+}
+
+impl Drop for Hit {
+    fn drop(&mut self) {
+        self.entry.body.leave(&self.position);
+    }
+}
+
+#[async_trait]
+impl HandleHit for Hit {
+    async fn read_body(&mut self) -> Result<Option<Bytes>> {
+        let read = self.entry.body.read(&mut self.position).await;
+        // The client's answer has begun and cannot be made good.
+        read.map_err(|lost| Error::because(ErrorType::ReadError, "reading a stored answer", lost))
+    }
+
+    async fn finish(
+        self: Box<Self>,
+        _storage: &'static (dyn Storage + Sync),
+        _key: &CacheKey,
+        _trace: &SpanHandle,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn can_seek(&self) -> bool {
+        self.entry.body.whole().is_some()
+    }
+
+    fn seek(&mut self, start: usize, end: Option<usize>) -> Result<()> {
+        self.position.seek(start, end);
+        Ok(())
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut (dyn Any + Send + Sync) {
+        self
+    }
+}
+
+/// An answer that is being written.
+struct Miss {
+    zone: &'static Zone,
+    entry: Arc<Entry>,
+    object_max: usize,
+    /// Whether it is still to be kept.
+    kept: bool,
+    finished: bool,
+}
+
+impl Miss {
+    /// Whether the length that the head says is another one than was written.
+    fn falls_short(&self) -> bool {
+        let said = self.entry.fields.get(header::CONTENT_LENGTH);
+        let said = said.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        said.is_some_and(|said| said != self.entry.body.length())
+    }
+}
+
+#[async_trait]
+impl HandleMiss for Miss {
+    async fn write_body(&mut self, data: Bytes, _eof: bool) -> Result<()> {
+        let size = data.len();
+        self.entry.body.push(data);
+        if self.kept && self.entry.body.length() > self.object_max {
+            self.kept = false;
+            self.zone.remove(&self.entry);
+            self.entry.body.pass_through();
+        }
+        if self.kept {
+            self.zone.charge(&self.entry, size);
+        } else {
+            self.entry.body.has_room().await;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<MissFinishType> {
+        if self.falls_short() {
+            return Err(Error::explain(InternalError, "an answer is not as long as it says"));
+        }
+        self.finished = true;
+        self.entry.body.finish();
+        Ok(MissFinishType::Created(self.entry.body.length()))
+    }
+}
+
+impl Drop for Miss {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.entry.body.break_off();
+            self.zone.remove(&self.entry);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A bounded piece of memory that holds answers: who is found, who must go.
+//!
+//! Zones are made once by name and live as long as the process; one that no configuration names any more is emptied and waits.
+
+mod index;
+mod ledger;
+mod registry;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use ahash::{AHashMap, RandomState};
+use http::header::HeaderName;
+use http::HeaderMap;
+use parking_lot::{Mutex, RwLock};
+use pingora_cache::lock::{CacheKeyLockImpl, CacheLock};
+use pingora_cache::predictor::Predictor;
+
+pub use registry::{keep_only, obtain, zones};
+
+use super::entry::Entry;
+use super::key::Key;
+use super::vary;
+use index::Index;
+use ledger::Ledger;
+
+const SHARDS: usize = 64;
+
+/// Answers to one URL that differ by fields of requests; more push out the oldest.
+const VARIANTS_MAX: usize = 64;
+
+/// How long one request may keep others waiting that want the same answer.
+const WRITER_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How many keys are remembered as not to be stored, in each of 16 parts.
+const REMEMBERED: usize = 1024;
+
+/// Answers and what they may cost.
+pub struct Zone {
+    /// Its name.
+    pub name: Arc<str>,
+    limit: AtomicUsize,
+    bytes: AtomicUsize,
+    entries: AtomicUsize,
+    evictions: AtomicU64,
+    next_id: AtomicU64,
+    hasher: RandomState,
+    shards: Box<[RwLock<AHashMap<Key, Group>>]>,
+    ledger: Mutex<Ledger>,
+    index: Mutex<Index>,
+    /// One request fetches what several want.
+    pub lock: Box<CacheKeyLockImpl>,
+    /// Who need not wait because there will be nothing to share.
+    pub predictor: Predictor<16>,
+}
+
+/// The answers to one key.
+#[derive(Default)]
+struct Group {
+    /// Which fields chose the answer that came last.
+    vary: Option<Arc<[HeaderName]>>,
+    entries: Vec<Arc<Entry>>,
+}
+
+/// What a zone holds, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// Bytes in use.
+    pub bytes: usize,
+    /// Bytes that may be in use.
+    pub limit: usize,
+    /// Answers.
+    pub entries: usize,
+    /// Answers that had to go for others.
+    pub evictions: u64,
+}
+
+impl Zone {
+    fn new(name: &str, limit: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        Self {
+            name: name.into(),
+            limit: AtomicUsize::new(limit),
+            bytes: AtomicUsize::new(0),
+            entries: AtomicUsize::new(0),
+            evictions: AtomicU64::new(0),
+            next_id: AtomicU64::new(1),
+            hasher: RandomState::new(),
+            shards,
+            ledger: Mutex::default(),
+            index: Mutex::default(),
+            lock: CacheLock::new_boxed(WRITER_TIME),
+            predictor: Predictor::new(REMEMBERED, None),
+        }
+    }
+
+    fn shard(&self, key: &Key) -> Option<&RwLock<AHashMap<Key, Group>>> {
+        let hash = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default();
+        self.shards.get(hash % SHARDS)
+    }
+
+    /// A number for a new answer.
+    pub(super) fn new_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The answer for a request, if there is one.
+    pub fn find(&self, key: &Key, fields: &HeaderMap) -> Option<Arc<Entry>> {
+        let shard = self.shard(key)?.read();
+        let group = shard.get(key)?;
+        // The newest first: of two that fit it is the one to use (RFC 9111 section 4.1).
+        let fits = |entry: &&Arc<Entry>| {
+            entry.vary.is_empty() || vary::values(fields, &entry.vary) == entry.values
+        };
+        group.entries.iter().rev().find(fits).cloned()
+    }
+
+    /// Which fields chose the answer to this key that came last.
+    pub fn varies(&self, key: &Key) -> Option<Arc<[HeaderName]>> {
+        self.shard(key)?.read().get(key)?.vary.clone()
+    }
+
+    /// Puts an answer in, in place of one that answered the same.
+    pub fn insert(&self, entry: &Arc<Entry>) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.index.lock().add(entry);
+        self.ledger.lock().add(entry.clone(), &self.hasher);
+        for old in self.link(entry) {
+            self.forget(&old);
+        }
+        self.charge(entry, entry.head_weight());
+    }
+
+    /// Makes an answer one that is found; those that are not any more.
+    fn link(&self, entry: &Arc<Entry>) -> Vec<Arc<Entry>> {
+        let mut out = Vec::new();
+        let Some(shard) = self.shard(&entry.place.key) else {
+            return out;
+        };
+        let mut shard = shard.write();
+        let group = shard.entry(entry.place.key.clone()).or_default();
+        group.vary = Some(entry.vary.clone());
+        let same = |other: &Arc<Entry>| other.vary == entry.vary && other.values == entry.values;
+        let replaced = group.entries.iter().position(same);
+        let oldest = (group.entries.len() >= VARIANTS_MAX).then_some(0);
+        if let Some(position) = replaced.or(oldest) {
+            out.push(group.entries.remove(position));
+        }
+        group.entries.push(entry.clone());
+        out
+    }
+
+    /// Counts bytes of an answer; others go when it becomes too much.
+    pub(super) fn charge(&self, entry: &Arc<Entry>, bytes: usize) {
+        {
+            // Under the lock of whoever takes it out, so that nothing is counted after that.
+            let _ledger = self.ledger.lock();
+            if entry.is_gone() {
+                return;
+            }
+            entry.marks.weight.fetch_add(bytes, Ordering::Relaxed);
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        self.make_room();
+    }
+
+    fn make_room(&self) {
+        let limit = self.limit.load(Ordering::Relaxed);
+        while self.bytes.load(Ordering::Relaxed) > limit {
+            let Some(victim) = self.ledger.lock().victim(limit, &self.hasher) else {
+                return;
+            };
+            if self.remove(&victim) {
+                self.evictions.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes an answer out; `false` when it was out already.
+    pub fn remove(&self, entry: &Arc<Entry>) -> bool {
+        if let Some(shard) = self.shard(&entry.place.key) {
+            let mut shard = shard.write();
+            if let Some(group) = shard.get_mut(&entry.place.key) {
+                group.entries.retain(|other| !Arc::ptr_eq(other, entry));
+                if group.entries.is_empty() {
+                    shard.remove(&entry.place.key);
+                }
+            }
+        }
+        self.forget(entry)
+    }
+
+    /// Forgets everything about an answer that nobody finds any more.
+    fn forget(&self, entry: &Arc<Entry>) -> bool {
+        let mut ledger = self.ledger.lock();
+        if entry.marks.gone.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let weight = entry.marks.weight.swap(0, Ordering::Relaxed);
+        self.bytes.fetch_sub(weight, Ordering::Relaxed);
+        ledger.removed(entry, weight);
+        drop(ledger);
+        self.entries.fetch_sub(1, Ordering::Relaxed);
+        self.index.lock().remove(entry);
+        true
+    }
+
+    /// The answers to a URL with these words before `?`.
+    pub fn at_url(&self, url: &str) -> Vec<Arc<Entry>> {
+        self.index.lock().at_url(url)
+    }
+
+    /// The answers to all URLs that begin so.
+    pub fn below(&self, prefix: &str) -> Vec<Arc<Entry>> {
+        self.index.lock().below(prefix)
+    }
+
+    /// The answers with a tag.
+    pub fn tagged(&self, tag: &str) -> Vec<Arc<Entry>> {
+        self.index.lock().tagged(tag)
+    }
+
+    /// What it holds.
+    pub fn census(&self) -> Census {
+        Census {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            limit: self.limit.load(Ordering::Relaxed),
+            entries: self.entries.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+        }
+    }
+
+    fn resize(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.make_room();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! Answers that are kept, on the data path: what Pingora's cache engine asks of us, and what we make of its answers.
+//!
+//! ```text
+//! enable ─ key ─ found ──fresh──────────────────────────▶ answered (Age, Cache-Status)
+//!                  │ stale, while revalidate ─ refresh ─▶ answered
+//!                  └ stale, or none ─ may_ask ─ upstream ─ confirmed (304) ─ store ─▶ answered
+//! ```
+
+mod changed;
+mod key;
+pub(super) mod outcome;
+pub(super) mod refresh;
+mod store;
+mod told;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::{self, HeaderMap};
+use http::{Method, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{Error, Result, Session};
+use pingora::{ErrorSource, ErrorType};
+use pingora_cache::storage::HandleHit;
+use pingora_cache::{CacheKey, CacheOptionOverrides, ForcedFreshness};
+use plugins::contract::flow::Refusal;
+use plugins::contract::view::RequestBody;
+
+use super::ctx::Ctx;
+use super::dialect::Dialect;
+use super::request::remaining;
+use super::{failure, lower, reply};
+use crate::cache::directives::RequestDirectives;
+use crate::cache::entry::Entry;
+use crate::cache::freshness::Use;
+use crate::cache::policy::CachePolicy;
+use crate::cache::query::QueryRule;
+use crate::cache::storable::{Asker, cookies_count};
+use crate::cache::storage::{Ask, Hit};
+use crate::routing::RouteRequest;
+use crate::upstream::Outcome;
+
+pub(super) use changed::changed;
+pub(super) use store::store;
+pub(super) use told::told;
+
+/// How long a request waits for another that fetches the same answer, at most.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How often it looks again after such a wait.
+const WAITS_MAX: usize = 3;
+
+/// What is remembered of a request that the cache was asked about.
+pub(super) struct State {
+    asks: RequestDirectives,
+    asker: Asker,
+    ask: Option<Arc<Ask>>,
+    /// When the request was sent to an upstream.
+    asked: SystemTime,
+    /// The stored answer and what it is good for.
+    found: Option<(Arc<Entry>, Use)>,
+    /// What the upstream says of the stored answer in its 304.
+    confirmed: Option<HeaderMap>,
+    /// Why the cache is left out, or why the answer is not kept.
+    reason: Option<&'static str>,
+    bypassed: bool,
+}
+
+/// Decides whether the cache is asked at all.
+pub(super) fn enable(session: &mut Session, ctx: &mut Ctx) {
+    let Some(policy) = ctx.route().and_then(|route| route.cache.as_ref()) else {
+        return;
+    };
+    let head = session.req_header();
+    let asks = RequestDirectives::read(&head.headers);
+    let asker = Asker {
+        authorization: head.headers.contains_key(header::AUTHORIZATION),
+        cookie: cookies_count(&policy.rules, &head.headers),
+    };
+    let passes_by = passes_by(session, ctx, policy, &asks);
+    let state = State {
+        asks,
+        asker,
+        ask: None,
+        asked: SystemTime::UNIX_EPOCH,
+        found: None,
+        confirmed: None,
+        reason: passes_by,
+        bypassed: passes_by.is_some(),
+    };
+    if passes_by.is_none() {
+        let left = remaining(ctx.seen.deadline, Instant::now()).unwrap_or_default();
+        let mut waiting = CacheOptionOverrides::default();
+        waiting.wait_timeout = Some((left / 2).min(WAIT_MAX));
+        waiting.max_lock_retries = Some(WAITS_MAX);
+        session.cache.enable(
+            policy.zone,
+            None,
+            Some(&policy.zone.predictor),
+            Some(&*policy.zone.lock),
+            Some(waiting),
+        );
+    }
+    ctx.progress.cache = Some(Box::new(state));
+}
+
+/// Why a request has nothing to do with the cache.
+fn passes_by(
+    session: &Session,
+    ctx: &Ctx,
+    policy: &CachePolicy,
+    asks: &RequestDirectives,
+) -> Option<&'static str> {
+    let head = session.req_header();
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return Some("method");
+    }
+    if ctx.seen.body != RequestBody::None {
+        return Some("body");
+    }
+    if session.is_upgrade_req() || ctx.seen.dialect != Dialect::Plain {
+        return Some("stream");
+    }
+    if asks.no_store {
+        return Some("no-store");
+    }
+    let request = RouteRequest {
+        method: &head.method,
+        host: &ctx.seen.host,
+        path: ctx.seen.path.as_deref().unwrap_or(head.uri.path()),
+        query: head.uri.query(),
+        headers: &head.headers,
+    };
+    let met = |condition: &crate::routing::pattern::Condition| condition.meets(&request) != Some(false);
+    policy.bypass.iter().any(met).then_some("bypass")
+}
+
+/// The key, for the engine and for us.
+pub(super) fn key(session: &Session, ctx: &mut Ctx) -> Result<CacheKey> {
+    let unfit = |reason| Error::explain(ErrorType::InternalError, reason);
+    let policy = ctx.route().and_then(|route| route.cache.as_ref());
+    let policy = policy.ok_or_else(|| unfit("a key without a policy"))?;
+    let ask = key::ask(session.req_header(), ctx, policy);
+    let ask = ask.map(Arc::new).map_err(|_| unfit("a value of the key is ambiguous"))?;
+    let key = key::engine(&ask, policy.zone);
+    if let Some(state) = &mut ctx.progress.cache {
+        state.ask = Some(ask);
+    }
+    Ok(key)
+}
+
+/// Judges a stored answer.
+pub(super) fn found(
+    session: &mut Session,
+    hit: &dyn HandleHit,
+    fresh: bool,
+    ctx: &mut Ctx,
+) -> Option<ForcedFreshness> {
+    let entry = hit.as_any().downcast_ref::<Hit>()?.entry.clone();
+    let state = ctx.progress.cache.as_mut()?;
+    let mut verdict = entry.times.judge(&state.asks, entry.is_expired(), SystemTime::now());
+    if refresh::is_one(session) {
+        verdict = Use::Stale;
+    }
+    state.found = Some((entry.clone(), verdict));
+    match verdict {
+        Use::Fresh | Use::Tolerated => Some(ForcedFreshness::ForceFresh),
+        Use::WhileRevalidate => {
+            refresh::begin(session, &entry);
+            Some(ForcedFreshness::ForceFresh)
+        }
+        Use::Stale if fresh => Some(ForcedFreshness::ForceExpiredServeStale { expired_at: None }),
+        Use::Stale => None,
+        Use::Asked => Some(ForcedFreshness::ForceExpired),
+    }
+}
+
+/// The client wants nothing but what is stored, and that cannot be given.
+static ONLY_IF_CACHED: Refusal = Refusal {
+    status: 504,
+    code: "cache.nothing-stored",
+    title: "There is no stored answer that may be given.",
+};
+
+/// Whether the upstream may be asked. The answer is written where not.
+pub(super) async fn may_ask(session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+    let state = ctx.progress.cache.as_ref();
+    if !state.is_some_and(|state| state.asks.only_if_cached && !state.bypassed) {
+        return Ok(true);
+    }
+    let refusal = plugins::contract::flow::Reply::refusal(&ONLY_IF_CACHED);
+    reply::send(session, ctx, &refusal).await.map(|()| false)
+}
+
+/// Prepares the head for the upstream: what does not count is not forwarded.
+pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    let Some(state) = &mut ctx.progress.cache else {
+        return Ok(());
+    };
+    state.asked = SystemTime::now();
+    state.confirmed = None;
+    let policy = ctx.route().and_then(|route| route.cache.as_ref());
+    let rule = policy.map(|policy| &policy.query);
+    if !session.cache.enabled() || rule.is_none_or(|rule| *rule == QueryRule::All) {
+        return Ok(());
+    }
+    let (Some(rule), Some(query)) = (rule, head.uri.query()) else {
+        return Ok(());
+    };
+    let kept = rule.forwarded(query);
+    let path = head.uri.path();
+    let target = if kept.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{kept}")
+    };
+    let mut parts = head.uri.clone().into_parts();
+    let unfit = |error| Error::because(ErrorType::InternalError, "a query without its parts", error);
+    parts.path_and_query = Some(target.parse().map_err(unfit)?);
+    let uri = http::Uri::from_parts(parts)
+        .map_err(|error| Error::because(ErrorType::InternalError, "a query without its parts", error))?;
+    lower::change(head, |head| head.uri = uri);
+    Ok(())
+}
+
+/// Remembers what a 304 says: the engine would take over only some of it.
+pub(super) fn confirmed(session: &Session, head: &ResponseHeader, ctx: &mut Ctx) {
+    if head.status == http::StatusCode::NOT_MODIFIED
+        && session.cache.enabled()
+        && let Some(state) = &mut ctx.progress.cache
+        && state.found.is_some()
+    {
+        state.confirmed = Some(head.headers.clone());
+    }
+}
+
+/// Whether a stale answer may be given in place of an error.
+pub(super) fn covers(ctx: &mut Ctx, error: Option<&Error>) -> bool {
+    let Some(error) = error else {
+        // The engine's own refreshing needs a client of HTTP/1; `refresh` is ours.
+        return false;
+    };
+    if let ErrorType::HTTPStatus(status) = error.etype()
+        && let Ok(status) = http::StatusCode::from_u16(*status)
+    {
+        ctx.report(Outcome::Answered(status), Instant::now());
+    }
+    let ours_to_say = *error.etype() == failure::REFUSED;
+    let found = ctx.progress.cache.as_ref().and_then(|state| state.found.as_ref());
+    let covered = found.is_some_and(|(entry, verdict)| {
+        *verdict == Use::Stale && entry.times.covers_errors(SystemTime::now())
+    });
+    covered && !ours_to_say && *error.esource() != ErrorSource::Downstream
+}
+
+/// `scheme://host[:port]/path` of a request, as purges name it.
+fn url(head: &RequestHeader, ctx: &Ctx) -> String {
+    let scheme = if ctx.seen.secure { "https" } else { "http" };
+    let path = ctx.seen.path.as_deref().unwrap_or(head.uri.path());
+    format!("{scheme}://{}{}{path}", ctx.seen.host, port(head))
+}
+
+/// The port that the client names, with its colon.
+fn port(head: &RequestHeader) -> &str {
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = match head.version {
+        Version::HTTP_2 => head.uri.authority().map(http::uri::Authority::as_str).or(host),
+        _ => host,
+    };
+    let authority = authority.unwrap_or_default();
+    let at = authority.rfind(':').filter(|at| !authority.get(*at..).unwrap_or_default().contains(']'));
+    at.and_then(|at| authority.get(at..)).unwrap_or_default()
+}

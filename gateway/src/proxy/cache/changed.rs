@@ -1,0 +1,55 @@
+//! What a request that changes something makes stale (RFC 9111 section 4.4).
+
+use http::StatusCode;
+use http::header::{self, HeaderName};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::url;
+use crate::cache::zone::Zone;
+use crate::proxy::ctx::Ctx;
+
+/// Takes out what is stored under the request's URL, and under those of `Location` and `Content-Location` of the same origin.
+pub(in crate::proxy) fn changed(request: &RequestHeader, head: &ResponseHeader, ctx: &Ctx) {
+    let zones = &ctx.snapshot.zones;
+    if zones.is_empty() || request.method.is_safe() || !succeeded(head.status) {
+        return;
+    }
+    let target = url(request, ctx);
+    take_out(zones, &target, request.uri.query());
+    let Ok(base) = url::Url::parse(&target) else {
+        return;
+    };
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        if let Some(other) = named(head, &name, &base) {
+            let origin = target.get(..target.len() - path_of(&target).len()).unwrap_or_default();
+            take_out(zones, &format!("{origin}{}", other.path()), other.query());
+        }
+    }
+}
+
+fn succeeded(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection()
+}
+
+/// What follows the authority.
+fn path_of(url: &str) -> &str {
+    let after = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(after..).unwrap_or_default();
+    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
+}
+
+fn named(head: &ResponseHeader, name: &HeaderName, base: &url::Url) -> Option<url::Url> {
+    let value = head.headers.get(name)?.to_str().ok()?;
+    let other = base.join(value).ok()?;
+    (other.origin() == base.origin()).then_some(other)
+}
+
+fn take_out(zones: &[&'static Zone], url: &str, query: Option<&str>) {
+    for zone in zones {
+        for entry in zone.at_url(url) {
+            if entry.place.answers(query) {
+                zone.remove(&entry);
+            }
+        }
+    }
+}

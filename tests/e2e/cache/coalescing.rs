@@ -1,0 +1,76 @@
+//! Many who want the same: one asks.
+
+use std::thread;
+
+use harness::{Gate, Script, wait};
+
+use super::{assert_cache, keeping, saying};
+
+#[test]
+fn a_thousand_who_miss_make_one_request() {
+    let (gateway, orders) = keeping("\"60s\"");
+    let gate = Gate::new();
+    orders.always(saying("max-age=60", "shared").gated(&gate));
+    thread::scope(|scope| {
+        let asking: Vec<_> = (0..1000)
+            .map(|_| {
+                let builder = thread::Builder::new().stack_size(128 << 10);
+                builder.spawn_scoped(scope, || gateway.get("/").text()).unwrap()
+            })
+            .collect();
+        wait::until(wait::DEADLINE, "the connections", || {
+            gateway.metric("gateway_connections", &["listener=\"public\""]) >= 1000
+        });
+        gate.open();
+        for one in asking {
+            assert_eq!(one.join().unwrap(), "shared");
+        }
+    });
+    assert_eq!(orders.requests().len(), 1);
+}
+
+#[test]
+fn the_others_read_along_while_an_answer_arrives() {
+    let (gateway, orders) = keeping("\"60s\"");
+    let gate = Gate::new();
+    orders.once(Script::trickle(&gate, ["one ", "two"]));
+    let mut first = gateway.client();
+    first.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    gate.step();
+    assert_eq!(first.receive_head().0, 200);
+    let mut second = gateway.client();
+    second.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let (status, head) = second.receive_head();
+    assert_eq!(status, 200);
+    assert!(head.get("cache-status").is_some_and(|told| told.starts_with("gateway; hit")));
+    assert_eq!(second.read_exactly(9), b"4\r\none \r\n");
+    gate.open();
+    assert_eq!(second.read_exactly(8), b"3\r\ntwo\r\n");
+    assert_eq!(orders.requests().len(), 1);
+}
+
+#[test]
+fn one_who_fails_does_not_hold_the_others() {
+    let (gateway, orders) = keeping("\"60s\"");
+    let gate = Gate::new();
+    orders.once(Script::reset().gated(&gate));
+    let answers: Vec<u16> = thread::scope(|scope| {
+        let asking: Vec<_> = (0..10).map(|_| scope.spawn(|| gateway.get("/").status)).collect();
+        wait::until(wait::DEADLINE, "the first", || gate.waiting() == 1);
+        gate.open();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(answers.iter().filter(|status| **status == 200).count() >= 9, "{answers:?}");
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_never_given() {
+    let (gateway, orders) = keeping("\"60s\"");
+    orders.once(Script::raw("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"));
+    let mut client = gateway.client();
+    assert!(client.try_request("GET", "/", &[], b"").is_err());
+    let answer = gateway.get("/");
+    assert_eq!(answer.status, 200);
+    assert_cache(&answer, "fwd=uri-miss");
+    assert_eq!(orders.requests().len(), 2);
+}

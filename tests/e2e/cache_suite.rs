@@ -1,0 +1,45 @@
+//! The independent suite for HTTP caches (cache-tests.fyi): which of its tests fail is written down, no more and no less.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use harness::tool::{Server, node_script};
+use harness::{Config, Gateway};
+
+/// The tests that fail, required ones and optional ones; `tests/cache-suite.md` says why.
+const DOCUMENT: &str = include_str!("../cache-suite.md");
+
+const CONFIG: &str = "[listener.public]\naddress = \"@address.public@\"\n\
+    [upstream.origin]\ntargets = [\"@upstream.origin@\"]\n\
+    [route.all]\nmatch = \"/**\"\nupstream = \"origin\"\ncache = { heuristic = true }\n";
+
+#[derive(serde::Deserialize)]
+struct Verdict {
+    id: String,
+    kind: String,
+    passed: bool,
+    why: String,
+}
+
+#[test]
+fn the_suite_fails_where_it_is_expected_to() {
+    let origin = Server::node("http_cache.mjs");
+    let gateway = Gateway::start(Config::new(CONFIG).upstream("origin", origin.addr));
+    let said = node_script("http_cache.mjs", &[&format!("http://{}", gateway.addr())]);
+    let verdicts = said.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let judged: Vec<Verdict> = verdicts.filter(|one: &Verdict| one.kind != "check").collect();
+    let (mut passed, mut failed) = (BTreeMap::new(), BTreeMap::new());
+    for one in &judged {
+        *passed.entry(one.kind.as_str()).or_insert(0) += usize::from(one.passed);
+        if !one.passed {
+            failed.insert(one.id.as_str(), one.why.as_str());
+        }
+    }
+    let expected: BTreeSet<&str> = DOCUMENT
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(id, _)| id)
+        .collect();
+    let found: BTreeSet<&str> = failed.keys().copied().collect();
+    assert_eq!(found, expected, "{passed:?} {failed:#?}");
+    assert!(passed["required"] >= 135 && passed["optimal"] >= 70, "{passed:?}");
+}
