@@ -142,6 +142,15 @@ impl ProxyHttp for Gateway {
         Ok(cache::found(session, &**hit, fresh, ctx))
     }
 
+    fn cache_not_modified_filter(
+        &self,
+        session: &Session,
+        head: &ResponseHeader,
+        _: &mut Ctx,
+    ) -> Result<bool> {
+        Ok(cache::client_has(session.req_header(), head))
+    }
+
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         cache::may_ask(session, ctx).await
     }

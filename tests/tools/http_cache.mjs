@@ -38,7 +38,7 @@ async function run (base, only) {
     tests = tests.filter(test => test.id === only)
     tests.forEach(test => { test.dump = true })
   }
-  await runTests([{ tests }], fetch, false, base)
+  await runTests([{ tests }], fetch, false, base, tests.length)
   const results = getResults()
   const byId = new Map(tests.map(test => [test.id, test]))
   const passed = id => results[id] === true && (byId.get(id)?.depends_on ?? []).every(passed)

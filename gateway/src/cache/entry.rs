@@ -149,7 +149,14 @@ static CONNECTION_FIELDS: [HeaderName; 7] = [
 /// The fields of a stored answer after its origin has confirmed it (RFC 9111 section 3.2).
 pub fn merged_fields(stored: &HeaderMap, confirmed: &HeaderMap) -> HeaderMap {
     let mut merged = stored.clone();
-    let confirmed = kept_fields(confirmed, &CONTENT_FIELDS);
+    let mut confirmed = kept_fields(confirmed, &CONTENT_FIELDS);
+    for name in ["content-md5", "content-digest", "repr-digest"] {
+        confirmed.remove(name);
+    }
+    if stored.contains_key(header::ETAG) {
+        // Another one would be the tag of another content than ours.
+        confirmed.remove(header::ETAG);
+    }
     for name in confirmed.keys() {
         merged.remove(name);
     }
@@ -163,10 +170,9 @@ pub fn merged_fields(stored: &HeaderMap, confirmed: &HeaderMap) -> HeaderMap {
 }
 
 /// What describes the content that is stored, which a 304 has none of.
-static CONTENT_FIELDS: [HeaderName; 4] = [
+static CONTENT_FIELDS: [HeaderName; 3] = [
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
-    header::CONTENT_TYPE,
     header::CONTENT_RANGE,
 ];
 

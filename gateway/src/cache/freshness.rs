@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::directives::{FOREVER, RequestDirectives, ResponseDirectives, members};
+use super::directives::{FOREVER, RequestDirectives, ResponseDirectives};
 
 /// When an answer was had, how old it was then and how long it is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,8 @@ pub fn initial_age(fields: &HeaderMap, asked: SystemTime, arrived: SystemTime) -
         .and_then(|date| arrived.duration_since(date).ok())
         .unwrap_or_default();
     let delay = arrived.duration_since(asked).unwrap_or_default();
-    let corrected = Duration::from_secs(age_field(fields)).saturating_add(delay);
+    let said = age_field(fields).unwrap_or(FOREVER);
+    let corrected = Duration::from_secs(said).saturating_add(delay);
     // `Date` has whole seconds: less than one says nothing.
     if apparent < Duration::from_secs(1) {
         corrected
@@ -100,14 +101,18 @@ pub fn initial_age(fields: &HeaderMap, asked: SystemTime, arrived: SystemTime) -
     }
 }
 
-/// The value of `Age`: the first, if it is a number (RFC 9111 section 5.1).
-fn age_field(fields: &HeaderMap) -> u64 {
-    let first = fields.get(header::AGE).and_then(|line| line.to_str().ok());
-    let first = first.and_then(|line| members(line).next()).unwrap_or_default();
-    if first.is_empty() || !first.bytes().all(|byte| byte.is_ascii_digit()) {
-        return 0;
+/// The value of `Age`; `None` for anything but one number, which says that nobody knows. (RFC 9111 section 5.1 would have us
+/// pass over what cannot be read; that could make old answers fresh.)
+fn age_field(fields: &HeaderMap) -> Option<u64> {
+    let mut lines = fields.get_all(header::AGE).iter();
+    let Some(line) = lines.next() else {
+        return Some(0);
+    };
+    let digits = line.to_str().ok().filter(|_| lines.next().is_none())?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-    first.parse().map_or(FOREVER, |age: u64| age.min(FOREVER))
+    Some(digits.parse().map_or(FOREVER, |age: u64| age.min(FOREVER)))
 }
 
 /// The lifetime that the origin says: the targeted field alone where there is one, else `s-maxage`, `max-age`, `Expires`.
@@ -261,12 +266,22 @@ mod tests {
     }
 
     #[test]
-    fn age_takes_the_first_number() {
-        for (value, age) in [("7", 7), ("7, 0", 7), ("-7", 0), ("7.0", 0), ("a7", 0), ("7a", 0), ("", 0)] {
+    fn an_age_that_is_no_number_is_the_greatest() {
+        for (value, age) in [
+            ("7", 7),
+            ("7, 0", FOREVER),
+            ("-7", FOREVER),
+            ("7.0", FOREVER),
+            ("a7", FOREVER),
+            ("", FOREVER),
+            ("99999999999999999999", FOREVER),
+        ] {
             let fields = fields(&[(header::AGE, value.to_owned())]);
             let found = initial_age(&fields, at(0), at(0));
             assert_eq!(found, Duration::from_secs(age), "{value}");
         }
+        let twice = fields(&[(header::AGE, "0".to_owned()), (header::AGE, "0".to_owned())]);
+        assert_eq!(initial_age(&twice, at(0), at(0)), Duration::from_secs(FOREVER));
     }
 
     #[test]

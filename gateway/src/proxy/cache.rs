@@ -20,6 +20,7 @@ use http::header::{self, HeaderMap};
 use http::{Method, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, Result, Session};
+use pingora::protocols::http::conditional_filter::not_modified_filter;
 use pingora::{ErrorSource, ErrorType};
 use pingora_cache::storage::HandleHit;
 use pingora_cache::{CacheKey, CacheOptionOverrides, ForcedFreshness};
@@ -232,6 +233,25 @@ pub(super) fn confirmed(session: &Session, head: &ResponseHeader, ctx: &mut Ctx)
     {
         state.confirmed = Some(head.headers.clone());
     }
+}
+
+/// Whether the client has what is stored (RFC 9111 section 4.3.2). Pingora compares tags and times of change; an answer
+/// without such a time is as old as its `Date`.
+pub(super) fn client_has(request: &RequestHeader, head: &ResponseHeader) -> bool {
+    if not_modified_filter(request, head) {
+        return true;
+    }
+    let date = |fields: &HeaderMap, name| {
+        let value = fields.get(name)?.to_str().ok()?;
+        httpdate::parse_http_date(value).ok()
+    };
+    let by_date = head.status == http::StatusCode::OK
+        && !request.headers.contains_key(header::IF_NONE_MATCH)
+        && !head.headers.contains_key(header::LAST_MODIFIED);
+    by_date
+        && date(&request.headers, header::IF_MODIFIED_SINCE)
+            .zip(date(&head.headers, header::DATE))
+            .is_some_and(|(since, date)| date <= since)
 }
 
 /// Whether a stale answer may be given in place of an error.
