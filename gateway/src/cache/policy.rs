@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use http::header::HeaderName;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, Method, StatusCode};
 use plugins::contract::value::Value;
+use plugins::contract::view::RequestBody;
 
+use super::directives::RequestDirectives;
 use super::query::QueryRule;
+use super::storable::{Asker, cookies_count};
 use super::zone::Zone;
+use crate::routing::RouteRequest;
 use crate::routing::pattern::Condition;
 
 /// `cache` of a route.
@@ -24,12 +28,50 @@ pub struct CachePolicy {
     pub vary_on: Vec<Value>,
     /// Whether answers may serve every identity.
     pub shared: bool,
+    /// Whether the route knows who asks: then answers are for whoever asked, unless they are shared.
+    pub authenticated: bool,
     /// Requests that meet any of these are neither answered from the cache nor stored.
     pub bypass: Vec<Condition>,
     /// Fields of answers that name their tags.
     pub tags_from: Vec<HeaderName>,
     /// What begins every key: what must not be mistaken for another's.
     pub space: Vec<u8>,
+}
+
+impl CachePolicy {
+    /// Why a request has nothing to do with the cache; `streams` says that it opens a tunnel or makes a call.
+    pub fn passes_by(
+        &self,
+        request: &RouteRequest<'_>,
+        body: RequestBody,
+        streams: bool,
+        asks: &RequestDirectives,
+    ) -> Option<&'static str> {
+        if !matches!(*request.method, Method::GET | Method::HEAD) {
+            return Some("method");
+        }
+        if body != RequestBody::None {
+            return Some("body");
+        }
+        if streams {
+            return Some("stream");
+        }
+        if asks.no_store {
+            return Some("no-store");
+        }
+        // What cannot be told passes by too.
+        let met = |condition: &Condition| condition.meets(request) != Some(false);
+        self.bypass.iter().any(met).then_some("bypass")
+    }
+
+    /// Whose credentials count against storing: those that the gateway has not checked itself.
+    pub fn asker(&self, fields: &HeaderMap, identified: bool) -> Asker {
+        let known = self.authenticated && identified;
+        Asker {
+            authorization: !known && fields.contains_key(header::AUTHORIZATION),
+            cookie: !known && cookies_count(&self.rules, fields),
+        }
+    }
 }
 
 /// How long answers are kept.
@@ -49,8 +91,6 @@ pub struct Rules {
     pub heuristic: bool,
     /// Cookies that make no difference.
     pub ignored_cookies: Vec<super::query::Glob>,
-    /// Whether credentials in `Authorization` are the gateway's own business: it has checked them, and keys hold the identity.
-    pub authenticated: bool,
 }
 
 /// A status, or a hundred of them.

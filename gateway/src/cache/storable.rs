@@ -113,10 +113,10 @@ pub fn keep(
     if sets_cookie && !says.shareable() && !targeted {
         return Err(Refused::SetCookie);
     }
-    if asker.authorization && !rules.authenticated && !(says.shareable() || says.must_revalidate) {
+    if asker.authorization && !(says.shareable() || says.must_revalidate) {
         return Err(Refused::Authorization);
     }
-    let personal = sets_cookie || ((asker.authorization || asker.cookie) && !rules.authenticated);
+    let personal = sets_cookie || asker.authorization || asker.cookie;
     let lifetime = lifetime(rules, personal, status, fields, &says, targeted, exchange.arrived)?;
     let windows = windows(rules, &says);
     let times = Times {

@@ -5,6 +5,7 @@
 //! ```
 
 mod ask;
+mod cache;
 mod candidates;
 mod client;
 mod forward;

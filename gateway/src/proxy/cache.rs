@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{self, HeaderMap};
-use http::{Method, Version};
+use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, Result, Session};
 use pingora::protocols::http::conditional_filter::not_modified_filter;
@@ -25,7 +25,6 @@ use pingora::{ErrorSource, ErrorType};
 use pingora_cache::storage::HandleHit;
 use pingora_cache::{CacheKey, CacheOptionOverrides, ForcedFreshness};
 use plugins::contract::flow::Refusal;
-use plugins::contract::view::RequestBody;
 
 use super::ctx::Ctx;
 use super::dialect::Dialect;
@@ -36,7 +35,7 @@ use crate::cache::entry::Entry;
 use crate::cache::freshness::Use;
 use crate::cache::policy::CachePolicy;
 use crate::cache::query::QueryRule;
-use crate::cache::storable::{Asker, cookies_count};
+use crate::cache::storable::Asker;
 use crate::cache::storage::{Ask, Hit};
 use crate::routing::RouteRequest;
 use crate::upstream::Outcome;
@@ -74,10 +73,7 @@ pub(super) fn enable(session: &mut Session, ctx: &mut Ctx) {
     };
     let head = session.req_header();
     let asks = RequestDirectives::read(&head.headers);
-    let asker = Asker {
-        authorization: head.headers.contains_key(header::AUTHORIZATION),
-        cookie: cookies_count(&policy.rules, &head.headers),
-    };
+    let asker = policy.asker(&head.headers, ctx.seen.facts.identity().is_some());
     let passes_by = passes_by(session, ctx, policy, &asks);
     let state = State {
         asks,
@@ -105,7 +101,6 @@ pub(super) fn enable(session: &mut Session, ctx: &mut Ctx) {
     ctx.progress.cache = Some(Box::new(state));
 }
 
-/// Why a request has nothing to do with the cache.
 fn passes_by(
     session: &Session,
     ctx: &Ctx,
@@ -113,18 +108,6 @@ fn passes_by(
     asks: &RequestDirectives,
 ) -> Option<&'static str> {
     let head = session.req_header();
-    if !matches!(head.method, Method::GET | Method::HEAD) {
-        return Some("method");
-    }
-    if ctx.seen.body != RequestBody::None {
-        return Some("body");
-    }
-    if session.is_upgrade_req() || ctx.seen.dialect != Dialect::Plain {
-        return Some("stream");
-    }
-    if asks.no_store {
-        return Some("no-store");
-    }
     let request = RouteRequest {
         method: &head.method,
         host: &ctx.seen.host,
@@ -132,8 +115,8 @@ fn passes_by(
         query: head.uri.query(),
         headers: &head.headers,
     };
-    let met = |condition: &crate::routing::pattern::Condition| condition.meets(&request) != Some(false);
-    policy.bypass.iter().any(met).then_some("bypass")
+    let streams = session.is_upgrade_req() || ctx.seen.dialect != Dialect::Plain;
+    policy.passes_by(&request, ctx.seen.body, streams, asks)
 }
 
 /// The key, for the engine and for us.

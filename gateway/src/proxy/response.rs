@@ -99,7 +99,7 @@ fn is_whole(method: &Method, head: &ResponseHeader) -> bool {
 }
 
 /// Answers that have no natural end: tunnels and server-sent events.
-fn is_stream(head: &ResponseHeader) -> bool {
+pub(super) fn is_stream(head: &ResponseHeader) -> bool {
     let kind = head.headers.get(header::CONTENT_TYPE);
     head.status == StatusCode::SWITCHING_PROTOCOLS || kind.is_some_and(is_event_stream)
 }

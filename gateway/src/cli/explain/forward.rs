@@ -10,7 +10,7 @@ use plugins::contract::view::{RequestView, ResponseView};
 
 use super::head::{failed, framed, without_hop_by_hop};
 use super::reply::{self, Hooks, fields, joined};
-use super::retry;
+use super::{cache, retry};
 use super::story::{Arm, Change, Field, Forward, Outcome, Target, Upstream};
 use super::tell::Scene;
 use crate::admin::describe;
@@ -68,6 +68,7 @@ pub(super) fn forwarded(
         upstream: self::upstream(scene, upstream),
         request_line: request_line(&head),
         changes: changes(&scene.head.headers, &head.headers),
+        cache: cache::of(scene),
         retry: retry::of(scene),
         hedge: retry::hedge(scene, upstream),
         answer_gets: answer_gets(scene, memory)?,

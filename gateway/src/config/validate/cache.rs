@@ -113,7 +113,6 @@ fn rules(table: &RawCache, context: &mut Context<'_>) -> Rules {
             .as_ref()
             .map(|cookies| globs(&cookies.ignore, "cookies.ignore", context))
             .unwrap_or_default(),
-        authenticated: false,
     }
 }
 

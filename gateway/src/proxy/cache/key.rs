@@ -17,7 +17,13 @@ use crate::proxy::ctx::Ctx;
 pub(super) fn ask(head: &RequestHeader, ctx: &Ctx, policy: &CachePolicy) -> Result<Ask, ValueError> {
     let shared = shared(head, ctx, policy)?;
     let fields: HeaderMap = head.headers.clone();
-    Ok(Ask::new(shared, None, fields))
+    let own = policy.authenticated.then(|| {
+        let mut own = shared.clone();
+        let identity = ctx.seen.facts.identity();
+        own.optional(identity.map(|identity| identity.key().as_bytes()));
+        own
+    });
+    Ok(Ask::new(shared, own, fields))
 }
 
 fn shared(head: &RequestHeader, ctx: &Ctx, policy: &CachePolicy) -> Result<Key, ValueError> {

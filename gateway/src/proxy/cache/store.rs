@@ -14,7 +14,7 @@ use crate::cache::policy::CachePolicy;
 use crate::cache::storable::{Exchange, Keeping, keep};
 use crate::cache::storage::{Plan, head_of, meta_for};
 use crate::proxy::ctx::Ctx;
-use crate::proxy::lower;
+use crate::proxy::{lower, response, response_head};
 
 /// Tags of one answer that count.
 const TAGS_MAX: usize = 64;
@@ -54,9 +54,13 @@ fn decide(
         arrived: SystemTime::now(),
     };
     let kept = keep(&policy.rules, state.asker, head.status, &head.headers, exchange);
+    let unfit = response_head::look(&head).is_err() || response::is_stream(&head);
     let keeping = match kept {
-        Ok(keeping) if too_large(&head.headers, policy.object_max) => {
-            drop(keeping);
+        Ok(_) if unfit => {
+            state.reason = Some("stream");
+            return not_kept("stream");
+        }
+        Ok(_) if too_large(&head.headers, policy.object_max) => {
             state.reason = Some("too-large");
             return not_kept("too-large");
         }
