@@ -9,6 +9,7 @@ pub mod entry;
 pub mod freshness;
 pub mod key;
 pub mod policy;
+pub mod purge;
 pub mod query;
 pub mod storable;
 pub mod storage;

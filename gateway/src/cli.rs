@@ -10,6 +10,8 @@ use crate::config::render::Colour;
 mod check;
 mod demo;
 mod explain;
+mod post;
+mod purge;
 mod reload;
 mod routes;
 mod run;
@@ -43,6 +45,8 @@ enum Command {
     Routes(routes::Args),
     /// Make a running gateway load its configuration again
     Reload(reload::Args),
+    /// Make a running gateway forget kept answers
+    Purge(purge::Args),
     /// Make a running gateway hand over to the binary that now has its name
     Upgrade(upgrade::Args),
     /// Print the JSON Schema of the configuration
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Routes(args) => routes::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Purge(args) => purge::run(&args),
         Command::Upgrade(args) => upgrade::run(args),
         Command::Schema => schema::run(),
         Command::Version => version::run(),

@@ -17,8 +17,9 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Loaded;
 use crate::config::model::{
-    Action, CacheConfig, Config, Dispatch, FallbackConfig, PathChange, Provenance, RespondBody, RespondConfig,
-    RetryConfig, RouteConfig, SplitConfig, TrailingSlash, UpstreamConfig, UpstreamId,
+    Action, CacheConfig, Config, Dispatch, FallbackConfig, PathChange, Provenance, RespondBody,
+    RespondConfig, RetryConfig, RouteConfig, SplitConfig, TrailingSlash, UpstreamConfig,
+    UpstreamId,
 };
 use crate::config::source::SourceMap;
 use crate::observe::access_log::clock;

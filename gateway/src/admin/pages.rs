@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::access::NoAccess;
 use super::{Control, describe};
+use crate::cache::purge::{self, Target as Purged};
 use crate::listen::{self, Listeners};
 use crate::observe::collect::{Sample, Source};
 use crate::proxy::Shared;
@@ -44,7 +45,45 @@ pub(super) async fn answer(
     if !probe && let Err(reason) = control.tokens.load().check(&method, &head.headers) {
         return no_access(reason);
     }
+    if path == "/purge" {
+        let query = session.req_header().uri.query().unwrap_or_default();
+        return purge(control, &method, query);
+    }
     page(control, &method, &path).await
+}
+
+/// Forgets kept answers: `url`, `prefix` or `tag`, and `soft`.
+fn purge(control: &Control, method: &Method, query: &str) -> Response<Vec<u8>> {
+    if *method != Method::POST {
+        return not_allowed("POST");
+    }
+    let (mut targets, mut soft, mut known) = (Vec::new(), false, true);
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "url" => targets.push(Purged::Url(value.into_owned())),
+            "prefix" => targets.push(Purged::Prefix(value.into_owned())),
+            "tag" => targets.push(Purged::Tag(value.into_owned())),
+            "soft" => soft = value == "true",
+            _ => known = false,
+        }
+    }
+    let [target] = targets.as_slice() else {
+        return unclear();
+    };
+    if !known {
+        return unclear();
+    }
+    let count = purge::purge(&control.shared.live.snapshot().zones, target, soft);
+    tracing::info!(?target, soft, count, "Purged");
+    data(StatusCode::OK, &json!({ "result": "ok", "purged": count }))
+}
+
+fn unclear() -> Response<Vec<u8>> {
+    problem(
+        StatusCode::BAD_REQUEST,
+        "admin.purge",
+        "Say one of url, prefix and tag, and soft=true where they are to be marked stale only.",
+    )
 }
 
 async fn page(control: &Arc<Control>, method: &Method, path: &str) -> Response<Vec<u8>> {
@@ -95,6 +134,7 @@ fn index() -> Value {
         "GET /routes": "its routes and where each value comes from",
         "GET /upstreams": "its upstreams and their targets",
         "POST /reload": "load the configuration again",
+        "POST /purge": "forget kept answers: ?url=, ?prefix= or ?tag=, and &soft=true",
     })
 }
 

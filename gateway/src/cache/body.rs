@@ -71,7 +71,8 @@ impl Body {
 
     /// Bytes written so far.
     pub fn length(&self) -> usize {
-        self.whole().map_or_else(|| self.growing.lock().length, Whole::length)
+        self.whole()
+            .map_or_else(|| self.growing.lock().length, Whole::length)
     }
 
     /// Appends a piece.
@@ -253,7 +254,9 @@ impl Whole {
             for piece in pieces {
                 one.extend_from_slice(piece);
             }
-            std::iter::once(one.freeze()).filter(|one| !one.is_empty()).collect()
+            std::iter::once(one.freeze())
+                .filter(|one| !one.is_empty())
+                .collect()
         } else {
             pieces.iter().cloned().collect()
         };
@@ -297,7 +300,9 @@ mod tests {
     }
 
     fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().build().unwrap()
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
     }
 
     #[test]
@@ -338,7 +343,10 @@ mod tests {
             let body = Body::default();
             body.push(Bytes::from_static(b"part"));
             let mut reader = Position::default();
-            assert_eq!(body.read(&mut reader).await, Ok(Some(Bytes::from_static(b"part"))));
+            assert_eq!(
+                body.read(&mut reader).await,
+                Ok(Some(Bytes::from_static(b"part")))
+            );
             body.break_off();
             assert_eq!(body.read(&mut reader).await, Err(Lost::Broken));
             assert!(body.whole().is_none());

@@ -47,6 +47,7 @@ pub struct ResponseDirectives {
 pub struct RequestDirectives {
     /// The directive of this name.
     pub no_store: bool,
+    /// The directive of this name, or that of `Pragma`.
     pub no_cache: bool,
     /// The directive of this name.
     pub only_if_cached: bool,
@@ -107,8 +108,10 @@ impl RequestDirectives {
             });
             return found;
         }
-        for_each(fields, &header::CACHE_CONTROL, |directive, value| {
-            match directive {
+        for_each(
+            fields,
+            &header::CACHE_CONTROL,
+            |directive, value| match directive {
                 "no-store" => found.no_store = true,
                 "no-cache" => found.no_cache = true,
                 "only-if-cached" => found.only_if_cached = true,
@@ -117,8 +120,8 @@ impl RequestDirectives {
                 "max-stale" if value.is_none() => found.max_stale = Some(FOREVER),
                 "max-stale" => found.max_stale = Some(seconds(value)),
                 _ => {}
-            }
-        });
+            },
+        );
         found
     }
 }
@@ -157,11 +160,7 @@ fn number(value: Option<&str>) -> Option<u64> {
 }
 
 /// Calls for every directive of a field: its name in lower case and its value without quotes.
-pub fn for_each(
-    fields: &HeaderMap,
-    name: &HeaderName,
-    mut each: impl FnMut(&str, Option<&str>),
-) {
+pub fn for_each(fields: &HeaderMap, name: &HeaderName, mut each: impl FnMut(&str, Option<&str>)) {
     for line in fields.get_all(name) {
         let text = String::from_utf8_lossy(line.as_bytes());
         for part in members(&text) {
@@ -247,7 +246,10 @@ mod tests {
     #[test]
     fn quotes_hold_no_directive() {
         let found = response(&["ext=\"max-age=9, no-store\\\", private\", max-age=60"]);
-        assert_eq!((found.max_age, found.no_store, found.private), (Some(60), false, false));
+        assert_eq!(
+            (found.max_age, found.no_store, found.private),
+            (Some(60), false, false)
+        );
     }
 
     #[test]

@@ -77,9 +77,13 @@ pub(super) struct Marks {
 impl Entry {
     /// What it costs without its content.
     pub(super) fn head_weight(&self) -> usize {
-        let fields = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+        let fields = self
+            .fields
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32);
         let tags = self.tags.iter().map(|tag| tag.len() + 64);
-        let names = self.place.key.bytes().len() * 2 + self.values.bytes().len() + self.place.url.len();
+        let names =
+            self.place.key.bytes().len() * 2 + self.values.bytes().len() + self.place.url.len();
         OVERHEAD + names + fields.sum::<usize>() + tags.sum::<usize>()
     }
 
@@ -130,7 +134,11 @@ pub fn kept_fields(fields: &HeaderMap, without: &[HeaderName]) -> HeaderMap {
     for name in CONNECTION_FIELDS.iter().chain(&nominated).chain(without) {
         kept.remove(name);
     }
-    for name in ["keep-alive", "proxy-connection", "proxy-authentication-info"] {
+    for name in [
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authentication-info",
+    ] {
         kept.remove(name);
     }
     kept
@@ -191,7 +199,13 @@ mod tests {
     #[test]
     fn what_concerns_a_connection_is_not_kept() {
         let found = kept_fields(
-            &fields(&[("connection", "a, close"), ("a", "1"), ("b", "2"), ("keep-alive", "x"), ("set-cookie", "c")]),
+            &fields(&[
+                ("connection", "a, close"),
+                ("a", "1"),
+                ("b", "2"),
+                ("keep-alive", "x"),
+                ("set-cookie", "c"),
+            ]),
             &[header::SET_COOKIE],
         );
         assert_eq!(found, fields(&[("b", "2")]));
@@ -199,8 +213,17 @@ mod tests {
 
     #[test]
     fn a_confirmation_replaces_fields_but_those_of_the_content() {
-        let stored = fields(&[("a", "1"), ("a", "2"), ("b", "3"), ("content-length", "9"), ("age", "5")]);
-        let merged = merged_fields(&stored, &fields(&[("a", "4"), ("c", "5"), ("content-length", "0")]));
+        let stored = fields(&[
+            ("a", "1"),
+            ("a", "2"),
+            ("b", "3"),
+            ("content-length", "9"),
+            ("age", "5"),
+        ]);
+        let merged = merged_fields(
+            &stored,
+            &fields(&[("a", "4"), ("c", "5"), ("content-length", "0")]),
+        );
         let wanted = fields(&[("a", "4"), ("b", "3"), ("c", "5"), ("content-length", "9")]);
         assert_eq!(merged.len(), wanted.len());
         for name in wanted.keys() {

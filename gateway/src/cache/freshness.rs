@@ -70,7 +70,11 @@ impl Times {
         if self.strict || (self.lifetime.is_zero() && self.stale_while_revalidate.is_zero()) {
             return Use::Stale;
         }
-        if !expired && asks.max_stale.is_some_and(|most| stale <= Duration::from_secs(most)) {
+        if !expired
+            && asks
+                .max_stale
+                .is_some_and(|most| stale <= Duration::from_secs(most))
+        {
             return Use::Tolerated;
         }
         if stale < self.stale_while_revalidate {
@@ -281,7 +285,10 @@ mod tests {
             assert_eq!(found, Duration::from_secs(age), "{value}");
         }
         let twice = fields(&[(header::AGE, "0".to_owned()), (header::AGE, "0".to_owned())]);
-        assert_eq!(initial_age(&twice, at(0), at(0)), Duration::from_secs(FOREVER));
+        assert_eq!(
+            initial_age(&twice, at(0), at(0)),
+            Duration::from_secs(FOREVER)
+        );
     }
 
     #[test]
@@ -289,16 +296,28 @@ mod tests {
         let times = times(0, 60);
         let judge = |asks: RequestDirectives, now: u64| times.judge(&asks, false, at(10_000 + now));
         let none = RequestDirectives::default();
-        let max_age = |n| RequestDirectives { max_age: Some(n), ..none.clone() };
-        let min_fresh = |n| RequestDirectives { min_fresh: Some(n), ..none.clone() };
-        let max_stale = |n| RequestDirectives { max_stale: Some(n), ..none.clone() };
+        let max_age = |n| RequestDirectives {
+            max_age: Some(n),
+            ..none.clone()
+        };
+        let min_fresh = |n| RequestDirectives {
+            min_fresh: Some(n),
+            ..none.clone()
+        };
+        let max_stale = |n| RequestDirectives {
+            max_stale: Some(n),
+            ..none.clone()
+        };
         assert_eq!(judge(max_age(10), 10), Use::Fresh);
         assert_eq!(judge(max_age(10), 11), Use::Asked);
         assert_eq!(judge(min_fresh(50), 10), Use::Fresh);
         assert_eq!(judge(min_fresh(51), 10), Use::Asked);
         assert_eq!(judge(max_stale(10), 70), Use::Tolerated);
         assert_eq!(judge(max_stale(9), 70), Use::Stale);
-        let no_cache = RequestDirectives { no_cache: true, ..none.clone() };
+        let no_cache = RequestDirectives {
+            no_cache: true,
+            ..none.clone()
+        };
         assert_eq!(judge(no_cache, 1), Use::Asked);
     }
 
@@ -307,8 +326,14 @@ mod tests {
         let mut times = times(0, 60);
         times.stale_while_revalidate = Duration::from_secs(60);
         times.stale_if_error = Duration::from_secs(60);
-        let asks = RequestDirectives { max_stale: Some(FOREVER), ..RequestDirectives::default() };
-        assert_eq!(times.judge(&RequestDirectives::default(), false, at(10_100)), Use::WhileRevalidate);
+        let asks = RequestDirectives {
+            max_stale: Some(FOREVER),
+            ..RequestDirectives::default()
+        };
+        assert_eq!(
+            times.judge(&RequestDirectives::default(), false, at(10_100)),
+            Use::WhileRevalidate
+        );
         times.strict = true;
         assert_eq!(times.judge(&asks, false, at(10_100)), Use::Stale);
         assert!(!times.covers_errors(at(10_100)));

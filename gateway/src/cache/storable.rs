@@ -104,7 +104,8 @@ pub fn keep(
     }
     let vary = vary::names(fields).ok_or(Refused::Vary)?;
     let mut without = [says.no_cache_fields.clone(), says.private_fields.clone()].concat();
-    let sets_cookie = fields.contains_key(header::SET_COOKIE) && !without.contains(&header::SET_COOKIE);
+    let sets_cookie =
+        fields.contains_key(header::SET_COOKIE) && !without.contains(&header::SET_COOKIE);
     let cookies_ignored = sets_cookie && all_ignored(rules, fields);
     if cookies_ignored {
         without.push(header::SET_COOKIE);
@@ -117,7 +118,15 @@ pub fn keep(
         return Err(Refused::Authorization);
     }
     let personal = sets_cookie || asker.authorization || asker.cookie;
-    let lifetime = lifetime(rules, personal, status, fields, &says, targeted, exchange.arrived)?;
+    let lifetime = lifetime(
+        rules,
+        personal,
+        status,
+        fields,
+        &says,
+        targeted,
+        exchange.arrived,
+    )?;
     let windows = windows(rules, &says);
     let times = Times {
         arrived: exchange.arrived,
@@ -182,7 +191,10 @@ fn lifetime(
     if personal {
         return Err(Refused::NoLifetime);
     }
-    let by_status = rules.ttl_by_status.iter().find(|(statuses, _)| statuses.hold(status));
+    let by_status = rules
+        .ttl_by_status
+        .iter()
+        .find(|(statuses, _)| statuses.hold(status));
     if let Some((_, lifetime)) = by_status {
         return Ok(*lifetime);
     }
@@ -194,7 +206,11 @@ fn lifetime(
         .then(|| heuristic_lifetime(fields, status, says.public, arrived))
         .flatten();
     guessed
-        .or_else(|| worth_asking(fields).then_some(Duration::ZERO).filter(|_| lasting(status)))
+        .or_else(|| {
+            worth_asking(fields)
+                .then_some(Duration::ZERO)
+                .filter(|_| lasting(status))
+        })
         .ok_or(Refused::NoLifetime)
 }
 
@@ -223,7 +239,12 @@ fn serves_stale(times: &Times) -> bool {
 fn all_ignored(rules: &Rules, fields: &HeaderMap) -> bool {
     fields.get_all(header::SET_COOKIE).iter().all(|line| {
         let name = line.to_str().ok().and_then(|line| line.split('=').next());
-        name.is_some_and(|name| rules.ignored_cookies.iter().any(|glob| glob.fits(name.trim())))
+        name.is_some_and(|name| {
+            rules
+                .ignored_cookies
+                .iter()
+                .any(|glob| glob.fits(name.trim()))
+        })
     })
 }
 

@@ -71,7 +71,10 @@ impl Ask {
 
     /// The stored answer, the one for this identity first.
     pub fn find(&self, zone: &Zone) -> Option<Arc<Entry>> {
-        let own = self.own.as_ref().and_then(|own| zone.find(own, &self.fields));
+        let own = self
+            .own
+            .as_ref()
+            .and_then(|own| zone.find(own, &self.fields));
         own.or_else(|| zone.find(&self.shared, &self.fields))
     }
 }
@@ -115,7 +118,11 @@ fn meta_of(entry: &Entry) -> CacheMeta {
         .checked_add(times.lifetime)
         .and_then(|until| until.checked_sub(times.initial_age))
         .unwrap_or(SystemTime::UNIX_EPOCH);
-    let on_error = if times.strict { 0 } else { times.stale_if_error.as_secs() };
+    let on_error = if times.strict {
+        0
+    } else {
+        times.stale_if_error.as_secs()
+    };
     let on_error = u32::try_from(on_error).unwrap_or(u32::MAX);
     CacheMeta::new(fresh_until, times.arrived, 0, on_error, head_of(entry))
 }
@@ -318,7 +325,10 @@ impl HandleMiss for Miss {
 
     async fn finish(mut self: Box<Self>) -> Result<MissFinishType> {
         if self.falls_short() {
-            return Err(Error::explain(InternalError, "an answer is not as long as it says"));
+            return Err(Error::explain(
+                InternalError,
+                "an answer is not as long as it says",
+            ));
         }
         self.finished = true;
         self.entry.body.finish();

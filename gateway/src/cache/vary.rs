@@ -1,7 +1,7 @@
 //! `Vary`: which fields of a request choose among the answers to one URL, and their values in normal form. Pure.
 
-use http::header::{self, HeaderName};
 use http::HeaderMap;
+use http::header::{self, HeaderName};
 
 use super::directives::members;
 use super::key::Key;
@@ -95,7 +95,14 @@ mod tests {
 
     #[test]
     fn a_star_anywhere_matches_nothing() {
-        for lines in [&["*"][..], &["*, *"], &["", "*"], &["*, foo"], &["foo", "*"], &["foo*"]] {
+        for lines in [
+            &["*"][..],
+            &["*, *"],
+            &["", "*"],
+            &["*, foo"],
+            &["foo", "*"],
+            &["foo*"],
+        ] {
             let pairs: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
             assert_eq!(names(&fields(&pairs)), None, "{lines:?}");
         }
@@ -110,7 +117,11 @@ mod tests {
         assert!(!same("foo", &["1, 2"], &["2, 1"]));
         assert!(!same("foo", &["\"1, 2\""], &["\"1,2\""]));
         assert!(!same("foo", &[""], &[]));
-        assert!(same("accept-language", &["en, de;q=0.5"], &["DE; q=0.5,en"]));
+        assert!(same(
+            "accept-language",
+            &["en, de;q=0.5"],
+            &["DE; q=0.5,en"]
+        ));
         assert!(same("accept-encoding", &["gzip, br"], &["br;q=1.0, gzip"]));
         assert!(!same("accept-encoding", &["gzip"], &["gzip;q=0"]));
     }

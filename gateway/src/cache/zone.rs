@@ -8,10 +8,11 @@ mod registry;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use ahash::{AHashMap, RandomState};
-use http::header::HeaderName;
 use http::HeaderMap;
+use http::header::HeaderName;
 use parking_lot::{Mutex, RwLock};
 use pingora_cache::lock::{CacheKeyLockImpl, CacheLock};
 use pingora_cache::predictor::Predictor;
@@ -44,6 +45,7 @@ pub struct Zone {
     entries: AtomicUsize,
     evictions: AtomicU64,
     next_id: AtomicU64,
+    purged_at: Mutex<SystemTime>,
     hasher: RandomState,
     shards: Box<[RwLock<AHashMap<Key, Group>>]>,
     ledger: Mutex<Ledger>,
@@ -85,6 +87,7 @@ impl Zone {
             entries: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
+            purged_at: Mutex::new(SystemTime::UNIX_EPOCH),
             hasher: RandomState::new(),
             shards,
             ledger: Mutex::default(),
@@ -218,6 +221,16 @@ impl Zone {
     /// The answers with a tag.
     pub fn tagged(&self, tag: &str) -> Vec<Arc<Entry>> {
         self.index.lock().tagged(tag)
+    }
+
+    /// Somebody forgets answers now: what was asked for before is not to be kept.
+    pub(super) fn purged(&self) {
+        *self.purged_at.lock() = SystemTime::now();
+    }
+
+    /// Whether an answer to a request of this moment may have been forgotten meanwhile.
+    pub fn purged_since(&self, asked: SystemTime) -> bool {
+        *self.purged_at.lock() >= asked
     }
 
     /// What it holds.

@@ -1,16 +1,11 @@
 //! `gateway reload`: asks a running gateway, by its admin listener, to load its configuration again.
 
-mod post;
-
 use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::post::{self, Address, TOKEN};
 use super::{WRONG, answer, complain};
-use post::Address;
-
-/// The environment variable that holds the admin token; an argument would show in every list of processes.
-const TOKEN: &str = "GATEWAY_ADMIN_TOKEN";
 
 /// Arguments of `reload`.
 #[derive(Debug, clap::Args)]
@@ -51,14 +46,10 @@ fn told(status: u16, body: &str, with_token: bool) -> ExitCode {
             let cause = "the reload was refused; the old configuration serves on";
             failed(&format!("{}\nerror: {cause}\n", rendered.trim_end()))
         }
-        (401, None) if with_token => failed(&format!(
-            "error: the token in {TOKEN} is not the right one\n"
+        (status, None) => failed(&format!(
+            "error: {}\n",
+            post::refusal(status, said("title"), with_token)
         )),
-        (401, None) => failed(&format!("error: a token is needed: set {TOKEN}\n")),
-        (_, None) => {
-            let title = said("title").unwrap_or("this is not the admin listener of a gateway");
-            failed(&format!("error: the answer was {status}: {title}\n"))
-        }
     }
 }
 

@@ -237,8 +237,14 @@ impl Families {
             let sample = |zone: &&Zone| sample(&[("zone", &zone.name)], read(&zone.census()));
             zones.iter().map(sample).collect::<Vec<_>>()
         };
-        let bytes = each(|census| u64::try_from(census.bytes).unwrap_or(u64::MAX), level);
-        let entries = each(|census| u64::try_from(census.entries).unwrap_or(u64::MAX), level);
+        let bytes = each(
+            |census| u64::try_from(census.bytes).unwrap_or(u64::MAX),
+            level,
+        );
+        let entries = each(
+            |census| u64::try_from(census.entries).unwrap_or(u64::MAX),
+            level,
+        );
         let evictions = each(|census| census.evictions, counter);
         [
             family(

@@ -16,8 +16,8 @@ mod told;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{self, HeaderMap};
 use http::Version;
+use http::header::{self, HeaderMap};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, Result, Session};
 use pingora::protocols::http::conditional_filter::not_modified_filter;
@@ -125,7 +125,9 @@ pub(super) fn key(session: &Session, ctx: &mut Ctx) -> Result<CacheKey> {
     let policy = ctx.route().and_then(|route| route.cache.as_ref());
     let policy = policy.ok_or_else(|| unfit("a key without a policy"))?;
     let ask = key::ask(session.req_header(), ctx, policy);
-    let ask = ask.map(Arc::new).map_err(|_| unfit("a value of the key is ambiguous"))?;
+    let ask = ask
+        .map(Arc::new)
+        .map_err(|_| unfit("a value of the key is ambiguous"))?;
     let key = key::engine(&ask, policy.zone);
     if let Some(state) = &mut ctx.progress.cache {
         state.ask = Some(ask);
@@ -142,7 +144,9 @@ pub(super) fn found(
 ) -> Option<ForcedFreshness> {
     let entry = hit.as_any().downcast_ref::<Hit>()?.entry.clone();
     let state = ctx.progress.cache.as_mut()?;
-    let mut verdict = entry.times.judge(&state.asks, entry.is_expired(), SystemTime::now());
+    let mut verdict = entry
+        .times
+        .judge(&state.asks, entry.is_expired(), SystemTime::now());
     if refresh::is_one(session) {
         verdict = Use::Stale;
     }
@@ -199,10 +203,12 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
         format!("{path}?{kept}")
     };
     let mut parts = head.uri.clone().into_parts();
-    let unfit = |error| Error::because(ErrorType::InternalError, "a query without its parts", error);
+    let unfit =
+        |error| Error::because(ErrorType::InternalError, "a query without its parts", error);
     parts.path_and_query = Some(target.parse().map_err(unfit)?);
-    let uri = http::Uri::from_parts(parts)
-        .map_err(|error| Error::because(ErrorType::InternalError, "a query without its parts", error))?;
+    let uri = http::Uri::from_parts(parts).map_err(|error| {
+        Error::because(ErrorType::InternalError, "a query without its parts", error)
+    })?;
     lower::change(head, |head| head.uri = uri);
     Ok(())
 }
@@ -249,7 +255,11 @@ pub(super) fn covers(ctx: &mut Ctx, error: Option<&Error>) -> bool {
         ctx.report(Outcome::Answered(status), Instant::now());
     }
     let ours_to_say = *error.etype() == failure::REFUSED;
-    let found = ctx.progress.cache.as_ref().and_then(|state| state.found.as_ref());
+    let found = ctx
+        .progress
+        .cache
+        .as_ref()
+        .and_then(|state| state.found.as_ref());
     let covered = found.is_some_and(|(entry, verdict)| {
         *verdict == Use::Stale && entry.times.covers_errors(SystemTime::now())
     });
@@ -265,12 +275,21 @@ fn url(head: &RequestHeader, ctx: &Ctx) -> String {
 
 /// The port that the client names, with its colon.
 fn port(head: &RequestHeader) -> &str {
-    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = head
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let authority = match head.version {
-        Version::HTTP_2 => head.uri.authority().map(http::uri::Authority::as_str).or(host),
+        Version::HTTP_2 => head
+            .uri
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .or(host),
         _ => host,
     };
     let authority = authority.unwrap_or_default();
-    let at = authority.rfind(':').filter(|at| !authority.get(*at..).unwrap_or_default().contains(']'));
+    let at = authority
+        .rfind(':')
+        .filter(|at| !authority.get(*at..).unwrap_or_default().contains(']'));
     at.and_then(|at| authority.get(at..)).unwrap_or_default()
 }

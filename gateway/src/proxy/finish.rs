@@ -6,10 +6,10 @@ use http::Version;
 use pingora::prelude::Session;
 use plugins::contract::plugin::Done;
 
-use super::{Shared, cache};
 use super::ctx::Ctx;
 use super::forward::fallback::Fell;
 use super::forward::hedge;
+use super::{Shared, cache};
 use crate::config::model::{AccessLogConfig, AccessLogPath};
 use crate::observe::access_log::line::Line;
 use crate::upstream::retry::{Cause, Hindrance};
@@ -24,13 +24,15 @@ pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mu
     let status = status(session, ctx);
     match ctx.route() {
         None => shared.metrics.unrouted.count(status),
-        // What the gateway asks for itself is no client's request.
-        Some(_) if cache::refresh::is_one(session) => {}
         Some(route) => {
-            if let Some(state) = &ctx.progress.cache {
-                route.cached.count(cache::outcome::of(session, state).result);
+            // What the gateway asks for itself is no client's request.
+            if !cache::refresh::is_one(session) {
+                if let Some(state) = &ctx.progress.cache {
+                    let done = cache::outcome::of(session, state);
+                    route.cached.count(done.result);
+                }
+                route.metrics.finished(status, total, hop);
             }
-            route.metrics.finished(status, total, hop);
             if let Some(arm) = ctx.arm().filter(|_| ctx.progress.attempts > 0) {
                 arm.seconds.observe(ctx.progress.upstream_time);
             }
@@ -107,7 +109,13 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
         hedge: progress.hedge.as_ref().and_then(|hedge| hedge.result()),
         fallback: again.and_then(|again| again.fell).map(Fell::name),
         not_retried: again.and_then(|again| again.hindrance).map(Hindrance::name),
-        cache: cached.map(|done| if refreshing { "refresh" } else { done.result.name() }),
+        cache: cached.map(|done| {
+            if refreshing {
+                "refresh"
+            } else {
+                done.result.name()
+            }
+        }),
         cache_reason: cached.and_then(|done| done.reason),
         bytes_in: session.body_bytes_read() as u64,
         bytes_out: session.body_bytes_sent() as u64,

@@ -165,7 +165,10 @@ fn zones(routes: &[Route]) -> Vec<&'static Zone> {
 
 fn cache(route: &RouteConfig, config: &Config) -> Option<CachePolicy> {
     let cache = route.cache.as_ref()?;
-    let zone = config.cache_zones.iter().find(|zone| zone.name == cache.zone)?;
+    let zone = config
+        .cache_zones
+        .iter()
+        .find(|zone| zone.name == cache.zone)?;
     Some(CachePolicy {
         zone: zone::obtain(&zone.name, zone.memory),
         rules: cache.rules.clone(),

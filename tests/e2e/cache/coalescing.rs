@@ -15,7 +15,9 @@ fn a_thousand_who_miss_make_one_request() {
         let asking: Vec<_> = (0..1000)
             .map(|_| {
                 let builder = thread::Builder::new().stack_size(128 << 10);
-                builder.spawn_scoped(scope, || gateway.get("/").text()).unwrap()
+                builder
+                    .spawn_scoped(scope, || gateway.get("/").text())
+                    .unwrap()
             })
             .collect();
         wait::until(wait::DEADLINE, "the connections", || {
@@ -42,7 +44,10 @@ fn the_others_read_along_while_an_answer_arrives() {
     second.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     let (status, head) = second.receive_head();
     assert_eq!(status, 200);
-    assert!(head.get("cache-status").is_some_and(|told| told.starts_with("gateway; hit")));
+    assert!(
+        head.get("cache-status")
+            .is_some_and(|told| told.starts_with("gateway; hit"))
+    );
     assert_eq!(second.read_exactly(9), b"4\r\none \r\n");
     gate.open();
     assert_eq!(second.read_exactly(8), b"3\r\ntwo\r\n");
@@ -55,18 +60,25 @@ fn one_who_fails_does_not_hold_the_others() {
     let gate = Gate::new();
     orders.once(Script::reset().gated(&gate));
     let answers: Vec<u16> = thread::scope(|scope| {
-        let asking: Vec<_> = (0..10).map(|_| scope.spawn(|| gateway.get("/").status)).collect();
+        let asking: Vec<_> = (0..10)
+            .map(|_| scope.spawn(|| gateway.get("/").status))
+            .collect();
         wait::until(wait::DEADLINE, "the first", || gate.waiting() == 1);
         gate.open();
         asking.into_iter().map(|one| one.join().unwrap()).collect()
     });
-    assert!(answers.iter().filter(|status| **status == 200).count() >= 9, "{answers:?}");
+    assert!(
+        answers.iter().filter(|status| **status == 200).count() >= 9,
+        "{answers:?}"
+    );
 }
 
 #[test]
 fn an_answer_that_breaks_off_is_never_given() {
     let (gateway, orders) = keeping("\"60s\"");
-    orders.once(Script::raw("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"));
+    orders.once(Script::raw(
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
+    ));
     let mut client = gateway.client();
     assert!(client.try_request("GET", "/", &[], b"").is_err());
     let answer = gateway.get("/");

@@ -16,7 +16,10 @@ fn what_may_be_personal_is_not_kept_by_ttl() {
     assert_eq!(orders.requests().len(), 4);
     orders.always(Script::answer(200, "").header("set-cookie", "session=1"));
     for _ in 0..2 {
-        assert_eq!(gateway.get("/login").header("set-cookie"), Some("session=1"));
+        assert_eq!(
+            gateway.get("/login").header("set-cookie"),
+            Some("session=1")
+        );
     }
     assert_eq!(orders.requests().len(), 6);
 }
@@ -89,7 +92,10 @@ fn a_path_that_looks_like_a_file_is_no_reason_to_keep() {
     let (gateway, orders) = keeping("\"60s\"");
     orders.always(saying("private", "account of somebody"));
     for _ in 0..2 {
-        assert_eq!(gateway.get("/account/style.css").text(), "account of somebody");
+        assert_eq!(
+            gateway.get("/account/style.css").text(),
+            "account of somebody"
+        );
     }
     assert_eq!(orders.requests().len(), 2);
 }
@@ -105,12 +111,18 @@ fn variants_are_told_apart_and_limited() {
     for n in 0..200 {
         assert_eq!(ask(&format!("x-{n}")).status, 200);
     }
-    assert_eq!(gateway.metric("gateway_cache_entries", &["zone=\"default\""]), 64);
+    assert_eq!(
+        gateway.metric("gateway_cache_entries", &["zone=\"default\""]),
+        64
+    );
     orders.always(saying("max-age=60", "").header("vary", "*"));
     for _ in 0..2 {
         assert_cache(&gateway.get("/star"), "fwd=");
     }
-    assert_eq!(gateway.metric("gateway_cache_entries", &["zone=\"default\""]), 64);
+    assert_eq!(
+        gateway.metric("gateway_cache_entries", &["zone=\"default\""]),
+        64
+    );
 }
 
 #[test]
@@ -123,6 +135,9 @@ fn chosen_values_and_conditions_count() {
     assert_cache(&ask(&[("x-tenant", "b")]), "fwd=uri-miss");
     assert_cache(&ask(&[]), "fwd=uri-miss");
     assert_cache(&ask(&[("x-tenant", "a")]), "hit");
-    assert_cache(&ask(&[("x-tenant", "a"), ("x-debug", "1")]), "fwd=bypass; detail=bypass");
+    assert_cache(
+        &ask(&[("x-tenant", "a"), ("x-debug", "1")]),
+        "fwd=bypass; detail=bypass",
+    );
     assert_eq!(orders.requests().len(), 4);
 }

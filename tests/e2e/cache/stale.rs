@@ -23,29 +23,59 @@ fn a_stale_answer_is_given_while_a_new_one_is_fetched() {
         let stale = get(path);
         assert_eq!(stale.text(), "old", "{path}");
         assert_cache(&stale, "hit; ttl=");
-        wait::until(wait::DEADLINE, "the new answer", || get(path).text() == "new");
-        assert_eq!(orders.requests().len(), before + 1, "{path}: one refresh, whoever asked meanwhile");
+        wait::until(wait::DEADLINE, "the new answer", || {
+            get(path).text() == "new"
+        });
+        assert_eq!(
+            orders.requests().len(),
+            before + 1,
+            "{path}: one refresh, whoever asked meanwhile"
+        );
         let asked = orders.last();
-        assert_eq!((asked.target.as_str(), asked.header("host")), (path, Some(authority.as_str())));
+        assert_eq!(
+            (asked.target.as_str(), asked.header("host")),
+            (path, Some(authority.as_str()))
+        );
     }
     let lines = gateway.wait_access_log(6);
-    assert!(lines.iter().any(|line| line["cache"] == "refresh"), "{lines:?}");
-    assert!(lines.iter().any(|line| line["cache_reason"] == "while-revalidate"), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line["cache"] == "refresh"),
+        "{lines:?}"
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["cache_reason"] == "while-revalidate"),
+        "{lines:?}"
+    );
 }
 
 #[test]
 fn a_stale_answer_covers_for_an_origin_that_fails() {
     let (gateway, mut orders) = keeping("{ stale-if-error = \"1h\" }");
     for path in ["/500", "/reset", "/gone", "/strict"] {
-        let strict = if path == "/strict" { ", must-revalidate" } else { "" };
-        orders.on(path, saying(&format!("max-age=0{strict}"), "old").header("etag", "\"a\""));
+        let strict = if path == "/strict" {
+            ", must-revalidate"
+        } else {
+            ""
+        };
+        orders.on(
+            path,
+            saying(&format!("max-age=0{strict}"), "old").header("etag", "\"a\""),
+        );
         assert_eq!(gateway.get(path).text(), "old");
     }
-    orders.on("/500", Script::status(503)).on("/strict", Script::status(503));
+    orders
+        .on("/500", Script::status(503))
+        .on("/strict", Script::status(503));
     orders.on("/reset", Script::reset());
     for path in ["/500", "/reset"] {
         let stale = gateway.get(path);
-        assert_eq!((stale.status, stale.text().as_str()), (200, "old"), "{path}");
+        assert_eq!(
+            (stale.status, stale.text().as_str()),
+            (200, "old"),
+            "{path}"
+        );
         assert_cache(&stale, "hit; fwd=stale");
     }
     assert_eq!(gateway.get("/strict").status, 503);

@@ -51,7 +51,8 @@ pub(super) fn line(cache: &CacheConfig) -> String {
         (None, Some(time)) => format!("{} unless the origin says otherwise", duration(time)),
         (None, None) => "as the origin says".to_owned(),
     }];
-    let by_status = |(statuses, time): &(Statuses, _)| format!("{statuses} for {}", duration(*time));
+    let by_status =
+        |(statuses, time): &(Statuses, _)| format!("{statuses} for {}", duration(*time));
     parts.extend(rules.ttl_by_status.iter().map(by_status));
     parts.push(format!("zone {}", cache.zone));
     parts.join(", ")

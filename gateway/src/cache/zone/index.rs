@@ -17,7 +17,8 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn add(&mut self, entry: &Arc<Entry>) {
-        self.urls.insert((entry.place.url.clone(), entry.id), entry.clone());
+        self.urls
+            .insert((entry.place.url.clone(), entry.id), entry.clone());
         for tag in &entry.tags {
             self.tags.insert((tag.clone(), entry.id), entry.clone());
         }

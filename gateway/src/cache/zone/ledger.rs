@@ -50,8 +50,13 @@ impl Ledger {
     pub(super) fn victim(&mut self, limit: usize, hasher: &RandomState) -> Option<Arc<Entry>> {
         let mut new_bytes: usize = self.new.iter().take(256).map(|entry| weight(entry)).sum();
         loop {
-            let from_new = !self.new.is_empty() && (self.proven.is_empty() || new_bytes > limit / 10 || self.new.len() > 256);
-            let queue = if from_new { &mut self.new } else { &mut self.proven };
+            let from_new = !self.new.is_empty()
+                && (self.proven.is_empty() || new_bytes > limit / 10 || self.new.len() > 256);
+            let queue = if from_new {
+                &mut self.new
+            } else {
+                &mut self.proven
+            };
             let entry = queue.pop_front()?;
             if entry.is_gone() {
                 self.dead = self.dead.saturating_sub(1);

@@ -79,11 +79,14 @@ fn put(zone: &Zone, made: &Made<'_>) -> Arc<Entry> {
 fn finds_by_key_and_by_what_varies() {
     let zone = Zone::new("test", 1 << 20);
     let made = |language| {
-        put(&zone, &Made {
-            vary: &["accept-language"],
-            request: &[("accept-language", language)],
-            ..PLAIN
-        })
+        put(
+            &zone,
+            &Made {
+                vary: &["accept-language"],
+                request: &[("accept-language", language)],
+                ..PLAIN
+            },
+        )
     };
     let (german, english) = (made("de"), made("en"));
     let found = |language| zone.find(&key("/"), &fields(&[("accept-language", language)]));
@@ -101,11 +104,14 @@ fn one_url_has_only_so_many_variants() {
     let zone = Zone::new("test", 64 << 20);
     for n in 0..VARIANTS_MAX + 10 {
         let value = n.to_string();
-        put(&zone, &Made {
-            vary: &["a"],
-            request: &[("a", &value)],
-            ..PLAIN
-        });
+        put(
+            &zone,
+            &Made {
+                vary: &["a"],
+                request: &[("a", &value)],
+                ..PLAIN
+            },
+        );
     }
     assert_eq!(zone.census().entries, VARIANTS_MAX);
 }
@@ -113,7 +119,13 @@ fn one_url_has_only_so_many_variants() {
 #[test]
 fn what_is_out_costs_nothing() {
     let zone = Zone::new("test", 1 << 20);
-    let entry = put(&zone, &Made { size: 1000, ..PLAIN });
+    let entry = put(
+        &zone,
+        &Made {
+            size: 1000,
+            ..PLAIN
+        },
+    );
     assert!(zone.census().bytes > 1500);
     assert!(zone.remove(&entry) && !zone.remove(&entry));
     zone.charge(&entry, 1000);
@@ -125,10 +137,24 @@ fn what_is_out_costs_nothing() {
 fn never_holds_more_than_it_may_and_keeps_what_is_used() {
     let limit = 200_000;
     let zone = Zone::new("test", limit);
-    let hot = put(&zone, &Made { path: "/hot", size: 1000, ..PLAIN });
+    let hot = put(
+        &zone,
+        &Made {
+            path: "/hot",
+            size: 1000,
+            ..PLAIN
+        },
+    );
     for n in 0..1000 {
         hot.touch();
-        put(&zone, &Made { path: &format!("/{n}"), size: 1000, ..PLAIN });
+        put(
+            &zone,
+            &Made {
+                path: &format!("/{n}"),
+                size: 1000,
+                ..PLAIN
+            },
+        );
         assert!(zone.census().bytes <= limit);
     }
     assert!(!hot.is_gone());
@@ -141,7 +167,14 @@ fn never_holds_more_than_it_may_and_keeps_what_is_used() {
 fn finds_by_url_prefix_and_tag() {
     let zone = Zone::new("test", 1 << 20);
     for (path, tags) in [("/a", &["x"][..]), ("/a/b", &["x", "y"]), ("/b", &["xy"])] {
-        put(&zone, &Made { path, tags, ..PLAIN });
+        put(
+            &zone,
+            &Made {
+                path,
+                tags,
+                ..PLAIN
+            },
+        );
     }
     assert_eq!(zone.at_url("http://a/a").len(), 1);
     assert_eq!(zone.below("http://a/a").len(), 2);

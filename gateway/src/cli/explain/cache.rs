@@ -23,7 +23,10 @@ pub(super) fn of(scene: &Scene<'_>) -> Option<String> {
     }
     let identity = view.facts.identity();
     let asker = policy.asker(view.headers, identity.is_some());
-    let mut said = format!("is asked first; an answer is kept {}", describe::cache_line(config));
+    let mut said = format!(
+        "is asked first; an answer is kept {}",
+        describe::cache_line(config)
+    );
     if asker.authorization || asker.cookie {
         said.push_str("; the request holds credentials, so only what its origin says counts");
     }

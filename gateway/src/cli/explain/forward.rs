@@ -10,9 +10,9 @@ use plugins::contract::view::{RequestView, ResponseView};
 
 use super::head::{failed, framed, without_hop_by_hop};
 use super::reply::{self, Hooks, fields, joined};
-use super::{cache, retry};
 use super::story::{Arm, Change, Field, Forward, Outcome, Target, Upstream};
 use super::tell::Scene;
+use super::{cache, retry};
 use crate::admin::describe;
 use crate::config::model::{self, SplitConfig, UpstreamConfig};
 use crate::decide::refusals;

@@ -126,8 +126,12 @@ pub(super) const STALE_WHILE: Bound<Time> = millis("stale-while-revalidate", 0, 
 pub(super) const STALE_IF_ERROR: Bound<Time> = millis("stale-if-error", 0, 0, 366 * DAY);
 pub(super) const OBJECT_MAX: Bound<Size> =
     bytes("object-max", 8 * 1024 * KIB, KIB, 1024 * 1024 * KIB);
-pub(super) const ZONE_MEMORY: Bound<Size> =
-    bytes("memory", 64 * 1024 * KIB, 1024 * KIB, 1024 * 1024 * 1024 * KIB);
+pub(super) const ZONE_MEMORY: Bound<Size> = bytes(
+    "memory",
+    64 * 1024 * KIB,
+    1024 * KIB,
+    1024 * 1024 * 1024 * KIB,
+);
 pub(super) const STREAM_IDLE: Bound<Time> = millis("stream-idle-timeout", 5 * MINUTE, 1, DAY);
 pub(super) const STREAM_MAX: Bound<Time> = millis("stream-max", DAY, 1, 365 * DAY);
 

@@ -72,7 +72,10 @@ pub(super) fn cache(
         rules: rules(table, context),
         zone: zone.map_or_else(|| DEFAULT_ZONE.into(), |zone| Arc::from(zone.as_str())),
         object_max: bounds::OBJECT_MAX.bytes(table.object_max.as_ref(), context.report),
-        query: table.query.as_ref().map_or_else(QueryRule::default, |query| self::query(query, context)),
+        query: table
+            .query
+            .as_ref()
+            .map_or_else(QueryRule::default, |query| self::query(query, context)),
         vary_on: vary_on(table, pattern, context),
         shared: plain(table.shared.as_ref()).unwrap_or_default(),
         bypass: conditions
@@ -99,12 +102,15 @@ fn rules(table: &RawCache, context: &mut Context<'_>) -> Rules {
     let ttl_by_status = by_status(table, context);
     let report = &mut *context.report;
     let mut time = |bound: bounds::Bound<Time>, written: &Option<At<Time>>| {
-        written.as_ref().map(|written| bound.duration(Some(written), report))
+        written
+            .as_ref()
+            .map(|written| bound.duration(Some(written), report))
     };
     Rules {
         ttl: time(bounds::CACHE_TTL, &table.ttl),
         ttl_override: time(bounds::CACHE_TTL_OVERRIDE, &table.ttl_override),
-        stale_while_revalidate: time(bounds::STALE_WHILE, &table.stale_while_revalidate).unwrap_or_default(),
+        stale_while_revalidate: time(bounds::STALE_WHILE, &table.stale_while_revalidate)
+            .unwrap_or_default(),
         stale_if_error: time(bounds::STALE_IF_ERROR, &table.stale_if_error).unwrap_or_default(),
         ttl_by_status,
         heuristic: plain(table.heuristic.as_ref()).unwrap_or_default(),
@@ -151,7 +157,11 @@ fn query(raw: &At<RawCacheQuery>, context: &mut Context<'_>) -> QueryRule {
         _ => {
             context
                 .report
-                .error(raw.span(), "cache.query", "`query` has one of `keep` and `drop`")
+                .error(
+                    raw.span(),
+                    "cache.query",
+                    "`query` has one of `keep` and `drop`",
+                )
                 .help("name what counts in `keep`, or what does not in `drop`");
             QueryRule::All
         }
@@ -162,7 +172,11 @@ fn globs(written: &At<Vec<At<String>>>, key: &str, context: &mut Context<'_>) ->
     for name in written.iter().filter(|name| name.is_empty()) {
         context
             .report
-            .error(name.span(), "cache.empty-name", format!("`{key}` holds an empty name"))
+            .error(
+                name.span(),
+                "cache.empty-name",
+                format!("`{key}` holds an empty name"),
+            )
             .help("write a name, or \"*\" for all");
     }
     written.iter().map(|name| Glob::new(name)).collect()
@@ -195,7 +209,11 @@ fn tags_from(table: &RawCache, context: &mut Context<'_>) -> Vec<HeaderName> {
 fn not_a_header(name: &str, span: Span, context: &mut Context<'_>) {
     context
         .report
-        .error(span, "cache.tags-from", format!("`{name}` is not the name of a header"))
+        .error(
+            span,
+            "cache.tags-from",
+            format!("`{name}` is not the name of a header"),
+        )
         .help("write for example tags-from = [\"surrogate-key\"]");
 }
 

@@ -17,8 +17,8 @@ use super::like::{Routes, lineage, merged, provenance};
 use super::matcher::matcher;
 use super::{Context, Names, action, bounds, cache, conflict, path_change, plain, retry};
 use crate::config::model::{
-    Action, CacheConfig, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits, TrailingSlash,
-    UpstreamId,
+    Action, CacheConfig, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits,
+    TrailingSlash, UpstreamId,
 };
 use crate::config::raw::{Either, RawDefaults, RawNames, RawRoute, RawTrailingSlash, WithPolicies};
 use crate::routing::pattern::Matcher;

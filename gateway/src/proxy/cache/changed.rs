@@ -21,7 +21,9 @@ pub(in crate::proxy) fn changed(request: &RequestHeader, head: &ResponseHeader, 
     };
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         if let Some(other) = named(head, &name, &base) {
-            let origin = target.get(..target.len() - path_of(&target).len()).unwrap_or_default();
+            let origin = target
+                .get(..target.len() - path_of(&target).len())
+                .unwrap_or_default();
             take_out(zones, &format!("{origin}{}", other.path()), other.query());
         }
     }
@@ -35,7 +37,9 @@ fn succeeded(status: StatusCode) -> bool {
 fn path_of(url: &str) -> &str {
     let after = url.find("://").map_or(0, |at| at + 3);
     let rest = url.get(after..).unwrap_or_default();
-    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
+    rest.find('/')
+        .and_then(|at| rest.get(at..))
+        .unwrap_or_default()
 }
 
 fn named(head: &ResponseHeader, name: &HeaderName, base: &url::Url) -> Option<url::Url> {

@@ -14,7 +14,11 @@ use crate::cache::zone::Zone;
 use crate::proxy::ctx::Ctx;
 
 /// What the zone is asked.
-pub(super) fn ask(head: &RequestHeader, ctx: &Ctx, policy: &CachePolicy) -> Result<Ask, ValueError> {
+pub(super) fn ask(
+    head: &RequestHeader,
+    ctx: &Ctx,
+    policy: &CachePolicy,
+) -> Result<Ask, ValueError> {
     let shared = shared(head, ctx, policy)?;
     let fields: HeaderMap = head.headers.clone();
     let own = policy.authenticated.then(|| {
@@ -31,7 +35,11 @@ fn shared(head: &RequestHeader, ctx: &Ctx, policy: &CachePolicy) -> Result<Key, 
     let query = head.uri.query().map(|query| policy.query.keyed(query));
     let mut key = Key::with_capacity(policy.space.len() + path.len() + 96);
     key.part(&policy.space);
-    key.part(ctx.arm().map_or("", |arm| &*arm.upstream.config.name).as_bytes());
+    key.part(
+        ctx.arm()
+            .map_or("", |arm| &*arm.upstream.config.name)
+            .as_bytes(),
+    );
     key.part(if ctx.seen.secure { b"https" } else { b"http" });
     key.part(ctx.seen.host.as_bytes());
     key.part(port(head).as_bytes());

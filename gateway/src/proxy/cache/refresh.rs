@@ -38,7 +38,9 @@ pub(super) fn begin(session: &mut Session, entry: &Arc<Entry>) {
         facts,
         entry: entry.clone(),
     };
-    let context = subrequest::Ctx::builder().user_ctx(Box::new(refresh)).build();
+    let context = subrequest::Ctx::builder()
+        .user_ctx(Box::new(refresh))
+        .build();
     let lent = lend(session);
     if let Some(spawner) = &session.subrequest_spawner {
         // Nobody waits for it: it ends with its own deadline.

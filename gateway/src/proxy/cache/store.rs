@@ -44,7 +44,11 @@ fn decide(
     state: &mut State,
 ) -> RespCacheable {
     let stored = state.found.as_ref().map(|(entry, _)| entry);
-    let confirmed = state.confirmed.take().zip(stored).map(|(fields, entry)| again(entry, &fields));
+    let confirmed = state
+        .confirmed
+        .take()
+        .zip(stored)
+        .map(|(fields, entry)| again(entry, &fields));
     let (head, confirmed) = match confirmed {
         Some((head, entry)) => (head, Some(entry)),
         None => (head.clone(), None),
@@ -53,9 +57,20 @@ fn decide(
         asked: state.asked,
         arrived: SystemTime::now(),
     };
-    let kept = keep(&policy.rules, state.asker, head.status, &head.headers, exchange);
+    let kept = keep(
+        &policy.rules,
+        state.asker,
+        head.status,
+        &head.headers,
+        exchange,
+    );
     let unfit = response_head::look(&head).is_err() || response::is_stream(&head);
+    let purged = policy.zone.purged_since(state.asked);
     let keeping = match kept {
+        Ok(_) if purged => {
+            state.reason = Some("purged");
+            return not_kept("purged");
+        }
         Ok(_) if unfit => {
             state.reason = Some("stream");
             return not_kept("stream");
@@ -74,10 +89,18 @@ fn decide(
         return not_kept("no-key");
     };
     let request = session.req_header();
-    let query = request.uri.query().map(|query| policy.query.keyed(query).into());
+    let query = request
+        .uri
+        .query()
+        .map(|query| policy.query.keyed(query).into());
     let plan = Plan {
         place: Arc::new(Place {
-            key: if serves_all(policy, &keeping) { None } else { ask.own.clone() }.unwrap_or_else(|| ask.shared.clone()),
+            key: if serves_all(policy, &keeping) {
+                None
+            } else {
+                ask.own.clone()
+            }
+            .unwrap_or_else(|| ask.shared.clone()),
             url: url(request, ctx).into(),
             query,
             rule: Arc::new(policy.query.clone()),
@@ -107,7 +130,9 @@ fn not_kept(reason: &'static str) -> RespCacheable {
 }
 
 fn too_large(fields: &HeaderMap, most: usize) -> bool {
-    let length = fields.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = fields
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
     length.is_some_and(|length| length.parse::<usize>().is_ok_and(|length| length > most))
 }
 

@@ -17,7 +17,10 @@ pub(in crate::proxy) fn told(session: &Session, state: &State, fields: &mut Head
     let now = SystemTime::now();
     let left = match (&state.found, done.result) {
         (Some((entry, _)), CacheResult::Hit | CacheResult::Stale) => {
-            fields.insert(header::AGE, HeaderValue::from(entry.times.age(now).as_secs()));
+            fields.insert(
+                header::AGE,
+                HeaderValue::from(entry.times.age(now).as_secs()),
+            );
             Some(seconds_left(entry, now))
         }
         (_, CacheResult::Revalidated) => {
@@ -59,7 +62,10 @@ fn status(done: Done, state: &State, left: Option<i64>) -> String {
     if done.stored {
         text.push_str("; stored");
     }
-    if let Some(reason) = done.reason.filter(|reason| !matches!(*reason, "method" | "request" | "expired")) {
+    if let Some(reason) = done
+        .reason
+        .filter(|reason| !matches!(*reason, "method" | "request" | "expired"))
+    {
         text.push_str("; detail=");
         text.push_str(reason);
     }

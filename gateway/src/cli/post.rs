@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// The environment variable that holds the admin token; an argument would show in every list of processes.
+pub(super) const TOKEN: &str = "GATEWAY_ADMIN_TOKEN";
+
 /// To connect, and between two pieces of the answer: a reload looks names up before it answers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -51,6 +54,18 @@ impl FromStr for Address {
         } else {
             authority.to_owned()
         }))
+    }
+}
+
+/// Why an admin listener did not do what was asked.
+pub(super) fn refusal(status: u16, title: Option<&str>, with_token: bool) -> String {
+    match (status, with_token) {
+        (401, true) => format!("the token in {TOKEN} is not the right one"),
+        (401, false) => format!("a token is needed: set {TOKEN}"),
+        (_, _) => {
+            let title = title.unwrap_or("this is not the admin listener of a gateway");
+            format!("the answer was {status}: {title}")
+        }
     }
 }
 
