@@ -11,6 +11,10 @@ pub const FOREVER: u64 = 1 << 31;
 
 /// What a response says to caches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a directive that is there or not, on its own"
+)]
 pub struct ResponseDirectives {
     /// Whether the field was there at all.
     pub said: bool,

@@ -163,7 +163,7 @@ pub fn heuristic_lifetime(
     let changed = date(fields, &header::LAST_MODIFIED)?;
     let base = date(fields, &header::DATE).unwrap_or(arrived);
     let since = base.duration_since(changed).ok()?;
-    Some((since / 10).min(Duration::from_secs(24 * 60 * 60)))
+    Some((since / 10).min(Duration::from_hours(24)))
 }
 
 /// RFC 9110 section 15.1.
@@ -324,8 +324,8 @@ mod tests {
     #[test]
     fn what_must_be_validated_is_never_used_stale() {
         let mut times = times(0, 60);
-        times.stale_while_revalidate = Duration::from_secs(60);
-        times.stale_if_error = Duration::from_secs(60);
+        times.stale_while_revalidate = Duration::from_mins(1);
+        times.stale_if_error = Duration::from_mins(1);
         let asks = RequestDirectives {
             max_stale: Some(FOREVER),
             ..RequestDirectives::default()

@@ -233,7 +233,10 @@ fn worth_asking(fields: &HeaderMap) -> bool {
 }
 
 fn serves_stale(times: &Times) -> bool {
-    !times.strict && !(times.stale_while_revalidate.is_zero() && times.stale_if_error.is_zero())
+    let windows = times
+        .stale_while_revalidate
+        .saturating_add(times.stale_if_error);
+    !times.strict && !windows.is_zero()
 }
 
 fn all_ignored(rules: &Rules, fields: &HeaderMap) -> bool {

@@ -25,10 +25,10 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct What {
-    /// Those to this URL, in all variants: https://api.example.com/orders/7
+    /// Those to this URL, in all variants: <https://api.example.com/orders/7>
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Those to all URLs that begin so: https://api.example.com/orders/
+    /// Those to all URLs that begin so: <https://api.example.com/orders/>
     #[arg(long, value_name = "URL")]
     prefix: Option<String>,
     /// Those that their origin gave this tag

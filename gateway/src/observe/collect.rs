@@ -469,6 +469,10 @@ fn counter(labels: &[(&str, &str)], value: u64) -> Metric {
     metric
 }
 
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the text format knows only floats; 2^53 bytes is far away"
+)]
 fn level(labels: &[(&str, &str)], value: u64) -> Metric {
     let mut metric = Metric::from_label(pairs(labels));
     let mut gauge = Gauge::default();

@@ -4,6 +4,8 @@ use harness::{Backend, H2Request, H2c, Script, wait};
 
 use super::{assert_cache, keeping, saying};
 
+type Ask<'a> = &'a dyn Fn(&str) -> harness::Response;
+
 #[test]
 fn a_stale_answer_is_given_while_a_new_one_is_fetched() {
     let (gateway, orders) = keeping("{}");
@@ -13,8 +15,7 @@ fn a_stale_answer_is_given_while_a_new_one_is_fetched() {
         let request = H2Request::new("GET", path).authority(&authority);
         H2c::connect(gateway.addr()).request(request)
     };
-    let protocols: [(&str, &dyn Fn(&str) -> harness::Response); 2] =
-        [("/by-http1", &by_http1), ("/by-http2", &by_http2)];
+    let protocols: [(&str, Ask<'_>); 2] = [("/by-http1", &by_http1), ("/by-http2", &by_http2)];
     for (path, get) in protocols {
         orders.on(path, saying("max-age=0, stale-while-revalidate=60", "old"));
         assert_eq!(get(path).text(), "old");

@@ -54,7 +54,7 @@ const WITH_COOKIE: Asker = Asker {
 
 fn minute() -> Rules {
     Rules {
-        ttl: Some(Duration::from_secs(60)),
+        ttl: Some(Duration::from_mins(1)),
         ..Rules::default()
     }
 }
@@ -123,7 +123,7 @@ fn ttl_is_never_for_what_may_be_personal() {
     let sloppy = [("set-cookie", "a=b"), ("cache-control", "max-age=5")];
     assert_eq!(lifetime(&rules, ANYBODY, &sloppy), Err(Refused::SetCookie));
     let forced = Rules {
-        ttl_override: Some(Duration::from_secs(60)),
+        ttl_override: Some(Duration::from_mins(1)),
         ..Rules::default()
     };
     assert_eq!(

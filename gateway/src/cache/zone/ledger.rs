@@ -34,7 +34,7 @@ impl Ledger {
         } else {
             self.new.push_back(entry);
         }
-        if self.dead > 64 + (self.new.len() + self.proven.len()) / 2 {
+        if self.dead > 64 + usize::midpoint(self.new.len(), self.proven.len()) {
             self.new.retain(|entry| !entry.is_gone());
             self.proven.retain(|entry| !entry.is_gone());
             self.dead = 0;

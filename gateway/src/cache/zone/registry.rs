@@ -10,10 +10,13 @@ static ZONES: Mutex<BTreeMap<String, &'static Zone>> = Mutex::new(BTreeMap::new(
 
 /// The zone of this name, made when it is named first. Pingora wants storage that lives for ever, so it is never freed.
 pub fn obtain(name: &str, limit: usize) -> &'static Zone {
-    *ZONES
-        .lock()
-        .entry(name.to_owned())
-        .or_insert_with(|| Box::leak(Box::new(Zone::new(name, limit))))
+    let mut zones = ZONES.lock();
+    if let Some(zone) = zones.get(name) {
+        return zone;
+    }
+    let zone: &'static Zone = Box::leak(Box::new(Zone::new(name, limit)));
+    zones.insert(name.to_owned(), zone);
+    zone
 }
 
 /// Gives zones the size they are to have and empties those that are not named.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use plugins::contract::place::{At, Span};
+use plugins::contract::report::Report;
 use plugins::contract::units::Time;
 use plugins::contract::value::Value;
 
@@ -89,7 +90,7 @@ fn plainest() -> CacheConfig {
     CacheConfig {
         rules: Rules::default(),
         zone: DEFAULT_ZONE.into(),
-        object_max: bounds::OBJECT_MAX.bytes(None, &mut Default::default()),
+        object_max: bounds::OBJECT_MAX.bytes(None, &mut Report::default()),
         query: QueryRule::All,
         vary_on: Vec::new(),
         shared: false,

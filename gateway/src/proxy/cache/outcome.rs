@@ -34,7 +34,9 @@ pub(in crate::proxy) fn of(session: &Session, state: &State) -> Done {
         CachePhase::Disabled(NoCacheReason::CacheLockTimeout) => {
             (CacheResult::Miss, Some("waited-in-vain"), false)
         }
-        _ => (CacheResult::Miss, state.reason, false),
+        CachePhase::Disabled(_) | CachePhase::Uninit | CachePhase::CacheKey => {
+            (CacheResult::Miss, state.reason, false)
+        }
     };
     Done {
         result,

@@ -44,9 +44,8 @@ fn seconds_left(entry: &crate::cache::entry::Entry, now: SystemTime) -> i64 {
 fn status(done: Done, state: &State, left: Option<i64>) -> String {
     let mut text = String::from("gateway");
     let word = match (done.result, done.reason) {
-        (CacheResult::Hit, _) => "; hit",
         (CacheResult::Stale, Some("error")) => "; hit; fwd=stale",
-        (CacheResult::Stale, _) => "; hit",
+        (CacheResult::Hit | CacheResult::Stale, _) => "; hit",
         (CacheResult::Revalidated, Some("request")) => "; fwd=request; fwd-status=304",
         (CacheResult::Revalidated, _) => "; fwd=stale; fwd-status=304",
         (CacheResult::Miss, Some("request")) => "; fwd=request",
@@ -57,7 +56,8 @@ fn status(done: Done, state: &State, left: Option<i64>) -> String {
     };
     text.push_str(word);
     if let Some(left) = left {
-        text.push_str(&format!("; ttl={left}"));
+        text.push_str("; ttl=");
+        text.push_str(&left.to_string());
     }
     if done.stored {
         text.push_str("; stored");
