@@ -3,6 +3,7 @@
 //! It has its own pool, apart from the proxy's. Pooled connections belong to the runtime that opened them, so each worker
 //! has a client of its own. It follows no redirects and repeats nothing.
 
+mod addresses;
 pub mod call;
 
 use std::sync::OnceLock;

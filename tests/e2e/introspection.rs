@@ -1,6 +1,6 @@
 //! `[auth.NAME] introspection`: tokens that only their issuer can judge.
 
-use harness::{Backend, Gateway, Response, Script};
+use harness::{Backend, Dns, Gateway, Response, Script};
 use serde_json::{Value, json};
 
 use crate::fixture::{assert_refused, config};
@@ -140,4 +140,32 @@ fn those_who_ask_the_same_share_a_call() {
         assert_eq!(client.receive("GET").status, 200);
     }
     assert_eq!(idp.requests().len(), 1);
+}
+
+#[test]
+fn a_call_for_every_request_is_no_question_to_dns_for_every_request() {
+    let (dns, idp, orders) = (Dns::start(), Backend::named("idp"), Backend::start());
+    dns.addresses("idp.test", 60, &["127.0.0.1"]);
+    idp.always(says(&json!({ "active": true, "sub": "1" })));
+    let text = format!(
+        r#"
+        [server]
+        workers = 1
+        resolvers = ["{}"]
+        [auth.opaque]
+        introspection = {{ url = "http://idp.test:{}/", client-id = "gateway", client-secret = "env:X", cache = "0ms" }}
+        [route.orders]
+        match = "/**"
+        upstream = "orders"
+        auth = "opaque"
+        "#,
+        dns.addr(),
+        idp.addr().port()
+    );
+    let gateway = Gateway::start(config(&text, &orders).env("X", "hunter2"));
+    assert_eq!(ask(&gateway, "a").status, 200);
+    let asked = dns.questions().len();
+    dns.silent(true);
+    assert_eq!(ask(&gateway, "b").status, 200);
+    assert_eq!((idp.requests().len(), dns.questions().len()), (2, asked));
 }

@@ -14,6 +14,7 @@ use pingora::prelude::HttpPeer;
 use pingora::{ErrorType, prelude::Error};
 use plugins::contract::services::{Boxed, CallError, CallLimits, Outbound};
 
+use super::addresses::Addresses;
 use super::{Answer, Client, Limits};
 use crate::config::model::TargetHost;
 use crate::upstream::names::Names;
@@ -26,7 +27,7 @@ thread_local! {
 
 /// Calls by the client of whichever thread asks.
 pub struct Caller {
-    names: Arc<Names>,
+    addresses: Addresses,
 }
 
 /// Whom a URL names.
@@ -41,7 +42,9 @@ struct Party {
 impl Caller {
     /// Looks names up by these.
     pub fn new(names: Arc<Names>) -> Self {
-        Self { names }
+        Self {
+            addresses: Addresses::new(names),
+        }
     }
 
     async fn call(
@@ -51,10 +54,10 @@ impl Caller {
         time: Duration,
     ) -> Result<Response<Bytes>, CallError> {
         let party = Party::of(request.uri())?;
-        let found = self.names.look_up(&party.host).await;
-        let found = found.map_err(|_| CallError::Name)?;
+        let addresses = self.addresses.of(&party.host, &party.authority).await;
+        let addresses = addresses.map_err(|_| CallError::Name)?;
         let mut last = CallError::Name;
-        for address in found.addresses.into_iter().take(3) {
+        for address in addresses {
             let peer = peer::to_party(address, party.tls, &party.name, time);
             let (head, body) = head(&request, &party)?;
             let limits = Limits { time, bytes };

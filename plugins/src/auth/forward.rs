@@ -15,6 +15,7 @@
 //! `Cache-Control`; refusals count as `auth.refused`. Anything else is no answer, and `on-error` says what follows.
 //!
 //! The service is asked whatever the request shows, also nothing; beside providers that see a credential, it is not.
+//! Where cookies are sent and no `Authorization`, methods that change something need a page of our own origin (`auth.origin`).
 //! With `cache`, a yes holds for requests that send the very same, and those that do so at one time share one call.
 
 mod config;
