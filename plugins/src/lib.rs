@@ -10,4 +10,5 @@ pub mod contract;
 pub mod cors;
 pub mod headers;
 pub mod ip_filter;
+pub mod limit;
 pub mod protect;

@@ -67,6 +67,7 @@ pub const FORMATS: &[Format] = &[
     ("size", check::<super::units::Size>),
     ("byte-rate", check::<super::units::ByteRate>),
     ("share", check::<super::units::Share>),
+    ("rate", check::<crate::limit::rate::Rate>),
     ("ip-network", check::<crate::ip_filter::Network>),
     ("file-reference", check::<super::file::FileRef>),
     ("secret-reference", check::<super::secret::SecretRef>),
