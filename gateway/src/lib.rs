@@ -13,5 +13,6 @@ pub mod proxy;
 pub mod routing;
 pub mod run;
 pub mod runtime;
+pub mod store;
 pub mod text;
 pub mod upstream;

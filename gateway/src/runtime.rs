@@ -22,6 +22,7 @@ use crate::config::Loaded;
 use crate::listen::ListenerFacts;
 use crate::routing::Router;
 use crate::routing::path::PathPolicy;
+use crate::store::Stores;
 use crate::upstream::Upstream;
 use route::Route;
 
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub routes: Vec<Route>,
     /// In the order of the configuration.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// What it shares with other gateways.
+    pub stores: Stores,
     /// What policies share across routes.
     pub shared: SharedParts,
     /// What policies get from outside.

@@ -18,10 +18,16 @@ chain! {
     protect: crate::protect::Protect,
     /// Preflights carry no credentials, so they are answered before anything below asks for some.
     cors: crate::cors::Cors,
+    /// By address, so that whatever costs more below is shielded, guessing credentials too.
+    throttle: crate::throttle::Throttle,
     /// Who asks: whatever follows may depend on it.
     auth: crate::auth::Auth,
     /// Judges whoever authentication found, so it stands under it.
     authorize: crate::authorize::Authorize,
+    /// By whoever was authenticated and may do what is asked, so that refused requests use nothing up.
+    rate_limit: crate::rate_limit::RateLimit,
+    /// Long windows come after short ones: what a burst is refused for does not use up a month.
+    quota: crate::quota::Quota,
     /// Only requests that passed everything are rewritten, so that everything above judges what the client sent.
     headers: crate::headers::Headers,
 }

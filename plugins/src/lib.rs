@@ -12,3 +12,6 @@ pub mod headers;
 pub mod ip_filter;
 pub mod limit;
 pub mod protect;
+pub mod quota;
+pub mod rate_limit;
+pub mod throttle;

@@ -10,15 +10,21 @@
 //! Arithmetic is in whole numbers: nobody is refused whom the rule admits, nobody admitted whom it refuses, at a
 //! resolution of one microsecond. Memory has a limit ([`table`]).
 
+mod answer;
 pub mod bucket;
 pub mod calendar;
+pub mod config;
+pub mod counts;
 pub mod key;
+pub mod policy;
 pub mod rate;
+pub mod script;
 pub mod sliding;
 pub mod table;
+pub mod written;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// What came of counting one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -48,6 +48,7 @@ mod paths;
 mod plugins;
 mod pool;
 mod proxy_protocol;
+mod redis;
 mod reload;
 mod replies;
 mod retries;

@@ -3,6 +3,7 @@
 mod cors;
 mod headers;
 mod ip_filter;
+mod limits;
 mod protect;
 
 use harness::{Gateway, H2Request, H2c, Response};

@@ -43,6 +43,16 @@ impl Config {
         }
     }
 
+    /// The same with another text in place of this one.
+    pub fn replace(mut self, from: &str, to: &str) -> Self {
+        assert!(
+            self.text.contains(from),
+            "{from} is not in the configuration"
+        );
+        self.text = self.text.replace(from, to);
+        self
+    }
+
     /// Says what `@upstream.NAME@` is.
     pub fn upstream(mut self, name: &str, addr: SocketAddr) -> Self {
         self.upstreams.push((name.to_owned(), addr.to_string()));

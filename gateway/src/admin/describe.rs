@@ -7,6 +7,7 @@ mod cache;
 mod effective;
 mod health;
 mod retry;
+mod store;
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};

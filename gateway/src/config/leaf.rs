@@ -1,6 +1,7 @@
 //! Leaves that only the gateway's own tables have: match lines, addresses, file references.
 
 mod health;
+mod redis;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use super::model::{Address, HostPolicy, RetryOn, TargetHost};
 use crate::routing::pattern::{HostPattern, Matcher, PathPattern, PatternError};
 
 pub(super) use health::{CheckPath, StatusRange};
+pub(super) use redis::RedisUrl;
 
 /// Grammars of these leaves, beside those that the plugins define.
 pub(super) const FORMATS: &[Format] = &[
@@ -30,6 +32,7 @@ pub(super) const FORMATS: &[Format] = &[
     ("name-server", check::<NameServer>),
     ("log-path", check::<LogPath>),
     ("socket-path", check::<SocketPath>),
+    ("redis-url", check::<RedisUrl>),
     ("policy-name", check::<PolicyName>),
     ("retry-cause", check::<RetryCause>),
     ("dropped", check::<Dropped>),

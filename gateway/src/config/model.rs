@@ -19,6 +19,7 @@ mod cache;
 mod health;
 mod listener;
 mod retry;
+mod store;
 mod upstream;
 
 pub use cache::{CacheConfig, CacheZoneConfig};
@@ -27,6 +28,7 @@ pub use listener::{
     CertificateConfig, ClientsConfig, H2Config, ListenerConfig, TlsConfig, TlsVersion,
 };
 pub use retry::{RetryConfig, RetryOn};
+pub use store::{StoreConfig, StoreIdentity, StoreTls};
 pub use upstream::{
     Authorities, Balance, ClientIdentity, Forwarded, HostPolicy, Protocol, StickyCookie,
     TargetConfig, TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
@@ -46,6 +48,8 @@ pub struct Config {
     pub upstreams: Vec<UpstreamConfig>,
     /// `[cache-zone.*]` in the order of their names, and `default`.
     pub cache_zones: Vec<CacheZoneConfig>,
+    /// `[store.*]` in the order of their names.
+    pub stores: Vec<StoreConfig>,
     /// `[route.*]` in the order of their names.
     pub routes: Vec<RouteConfig>,
     /// `[consumer.*]`

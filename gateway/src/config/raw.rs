@@ -22,6 +22,7 @@ mod health;
 mod listener;
 mod retry;
 mod route;
+mod store;
 mod switch;
 mod upstream;
 
@@ -37,6 +38,7 @@ pub(super) use route::{
     RawCondition, RawConditions, RawDispatch, RawMatch, RawNames, RawRedirect, RawRespond,
     RawRoute, RawRouteUpstream, RawSplit, RawTrailingSlash,
 };
+pub(super) use store::{RawRedis, RawRedisTls, RawStore};
 pub(super) use switch::Switch;
 pub(super) use upstream::{
     RawBalance, RawForwarded, RawProtocol, RawStickyCookie, RawTarget, RawUpstream, RawUpstreamTls,
@@ -62,6 +64,8 @@ pub(super) struct RawFile {
     listener: BTreeMap<String, RawListener>,
     /// Where requests go: `[upstream.NAME]`.
     upstream: Option<BTreeMap<String, RawUpstream>>,
+    /// What several gateways share: `[store.NAME]`.
+    store: Option<BTreeMap<String, RawStore>>,
     /// Which requests are taken and what happens to them: `[route.NAME]`.
     route: Option<BTreeMap<String, RawRoute>>,
     /// Where answers are kept: `[cache-zone.NAME]`; `default` is there without being written.
@@ -164,6 +168,7 @@ pub(super) struct Raw {
     pub(super) server: Option<At<RawServer>>,
     pub(super) listeners: BTreeMap<String, At<RawListener>>,
     pub(super) upstreams: BTreeMap<String, At<RawUpstream>>,
+    pub(super) stores: BTreeMap<String, At<RawStore>>,
     pub(super) routes: BTreeMap<String, WithPolicies<RawRoute>>,
     pub(super) cache_zones: BTreeMap<String, At<RawCacheZone>>,
     pub(super) always: RawPolicies,
@@ -185,6 +190,7 @@ impl Raw {
                 "listener" => raw.listeners = objects(node, report, read),
                 "upstream" => raw.upstreams = objects(node, report, read),
                 "cache-zone" => raw.cache_zones = objects(node, report, read),
+                "store" => raw.stores = objects(node, report, read),
                 "route" => raw.routes = objects(node, report, with_policies),
                 "always" => {
                     raw.always = read(node, report).map(At::into_inner).unwrap_or_default();

@@ -294,8 +294,13 @@ impl Walk<'_> {
             Some(at) => inside(self.sources, span, text, at),
             None => span.clone(),
         };
+        // An address with a password in it is wrong, and shown nowhere.
+        let hidden = choices.iter().any(|choice| may_hold_password(choice)) && text.contains('@');
+        if hidden {
+            self.damage.hide(span.clone());
+        }
         let complaint = self.report.error(place, "config.value", error.message);
-        if filled {
+        if filled && !hidden {
             complaint.label(format!("is \"{text}\" when the variables are filled in"));
         }
         if let Some(help) = error.help {
@@ -333,6 +338,10 @@ fn is_whole(path: &[String]) -> bool {
 
 fn is_secret(schema: &Value) -> bool {
     schema.get("format").and_then(Value::as_str) == Some("secret-reference")
+}
+
+fn may_hold_password(schema: &Value) -> bool {
+    schema.get("format").and_then(Value::as_str) == Some("redis-url")
 }
 
 /// Whether a schema takes values of this kind.

@@ -26,6 +26,7 @@ mod redirect;
 mod respond;
 mod retry;
 mod route;
+mod store;
 mod tls;
 mod upstream;
 mod values;
@@ -50,6 +51,7 @@ pub(super) fn validate(
         serving: Vec::new(),
         upstreams: positions(raw.upstreams.keys()),
         cache_zones: positions(raw.cache_zones.keys()),
+        stores: positions(raw.stores.keys()),
     };
     let mut context = Context {
         sources,
@@ -63,6 +65,7 @@ pub(super) fn validate(
     names.serving = serving(&listeners);
     let upstreams = upstream::all(raw.upstreams, &mut context);
     let cache_zones = cache::zones(raw.cache_zones, &mut context);
+    let stores = store::all(raw.stores, &mut context);
     let admin = process::admin(raw.admin, &mut context);
     let access_log = process::access_log(raw.access_log);
     address::check(&listeners, &upstreams, admin.as_ref(), &mut context);
@@ -84,6 +87,7 @@ pub(super) fn validate(
         listeners,
         upstreams,
         cache_zones,
+        stores,
         routes: routes?,
         consumers: Arc::default(),
         admin,
@@ -110,6 +114,7 @@ struct Names {
     serving: Vec<usize>,
     upstreams: BTreeMap<String, usize>,
     cache_zones: BTreeMap<String, usize>,
+    stores: BTreeMap<String, usize>,
 }
 
 fn serving(listeners: &[ListenerConfig]) -> Vec<usize> {

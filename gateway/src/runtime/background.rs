@@ -29,6 +29,7 @@ pub async fn prepare(snapshot: &Snapshot, names: &Arc<Names>) {
     if tokio::time::timeout(FIRST_LOOKUP, all).await.is_err() {
         tracing::warn!("Names of targets are still being looked up; going on without them");
     }
+    snapshot.stores.prepare().await;
     let policies = snapshot.shared.prepare(&snapshot.services);
     if tokio::time::timeout(FIRST_LOOKUP, policies).await.is_err() {
         tracing::warn!("Policies still wait for what others know; going on without it");
@@ -45,6 +46,7 @@ fn is_unresolved(upstream: &Upstream) -> bool {
 
 /// Starts what a snapshot needs that the previous one has not started already.
 pub fn activate(snapshot: &Snapshot, previous: Option<&Snapshot>, names: &Arc<Names>) {
+    snapshot.stores.activate(&*snapshot.services.tasks);
     snapshot.shared.activate(&snapshot.services);
     for upstream in snapshot
         .upstreams

@@ -26,6 +26,7 @@ use crate::config::model::{
 };
 use crate::observe::metrics::Metrics;
 use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
+use crate::store::{StoreSecret, Stores};
 use crate::upstream::retry::Retry;
 use crate::upstream::{Upstream, UpstreamError};
 
@@ -66,6 +67,9 @@ pub enum CompileError {
         /// Why.
         error: PluginError,
     },
+    /// A store cannot be built.
+    #[error("store `{}`: {}", .0.store, .0.error)]
+    Store(StoreSecret),
     /// An upstream cannot be built.
     #[error("upstream `{upstream}`: {error}")]
     Upstream {
@@ -88,6 +92,7 @@ impl CompileError {
             Self::File { span, .. }
             | Self::FileTooLarge { span, .. }
             | Self::Plugin { span, .. }
+            | Self::Store(StoreSecret { span, .. })
             | Self::Upstream { span, .. } => Some(span),
             Self::Routes(_) => None,
         }
@@ -117,10 +122,11 @@ pub fn compile(
         .flat_map(|old| &old.routes)
         .map(|old| (&*old.name, old))
         .collect();
+    let stores = stores(config, outside, previous)?;
     let mut making = Making {
         upstreams: &upstreams,
         metrics,
-        services: outside.services(&loaded, Arc::default()),
+        services: outside.services(&loaded, stores.services()),
         shared: SharedParts::default(),
         before: previous.map(|old| &old.shared),
     };
@@ -146,6 +152,7 @@ pub fn compile(
         zones: zones(&routes),
         routes,
         upstreams,
+        stores,
         shared,
         services,
         identity_headers,
@@ -194,6 +201,20 @@ fn identity_headers(config: &Config) -> Box<[HeaderName]> {
         }
     }
     names.into()
+}
+
+/// Where nobody is spoken to there are none: whoever would use one does without.
+fn stores(
+    config: &Config,
+    outside: &Outside,
+    previous: Option<&Snapshot>,
+) -> Result<Stores, CompileError> {
+    if !outside.is_live {
+        return Ok(Stores::default());
+    }
+    let previous = previous.map(|old| &old.stores);
+    let stores = Stores::compile(&config.stores, &*outside.metrics, previous);
+    stores.map_err(CompileError::Store)
 }
 
 /// What all routes of a snapshot are made with.

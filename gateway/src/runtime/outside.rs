@@ -24,6 +24,8 @@ use crate::upstream::names::Names;
 pub struct Outside {
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Whether anybody is spoken to.
+    pub is_live: bool,
     clock: Arc<dyn Clock>,
     outbound: Arc<dyn Outbound>,
     tasks: Arc<dyn Tasks>,
@@ -45,6 +47,7 @@ impl Outside {
     pub fn live(metrics: Arc<Metrics>, names: Arc<Names>, runtime: Handle) -> Self {
         Self {
             metrics,
+            is_live: true,
             clock: Arc::new(Clocks {
                 start: Instant::now(),
             }),
@@ -57,6 +60,7 @@ impl Outside {
     pub fn nothing() -> Self {
         Self {
             metrics: Arc::default(),
+            is_live: false,
             clock: Arc::new(Clocks {
                 start: Instant::now(),
             }),

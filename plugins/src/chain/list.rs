@@ -111,6 +111,15 @@ macro_rules! chain {
                 files
             }
 
+            /// The stores that some policy uses, each with the place that names it.
+            pub fn stores(&self) -> Vec<At<String>> {
+                let mut stores = Vec::new();
+                $( for placed in &self.$slot {
+                    stores.extend(<$plugin as Plugin>::stores(&placed.config));
+                } )+
+                stores
+            }
+
             /// The values of the request that some policy reads, each with the place that says so.
             pub fn needs(&self) -> Vec<At<Value>> {
                 let mut needs = Vec::new();

@@ -68,6 +68,7 @@ pub const FORMATS: &[Format] = &[
     ("byte-rate", check::<super::units::ByteRate>),
     ("share", check::<super::units::Share>),
     ("rate", check::<crate::limit::rate::Rate>),
+    ("time-zone", check::<crate::limit::written::ZoneName>),
     ("ip-network", check::<crate::ip_filter::Network>),
     ("file-reference", check::<super::file::FileRef>),
     ("secret-reference", check::<super::secret::SecretRef>),

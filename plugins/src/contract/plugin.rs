@@ -74,6 +74,11 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The `[store.NAME]` that it uses, each with the place that names it.
+    fn stores(_config: &Self::Config) -> Vec<At<String>> {
+        Vec::new()
+    }
+
     /// Builds what requests use. May read the files and secrets that it names; starts nothing and calls nobody.
     fn compile(config: &Self::Config, build: &mut Build<'_, Self>) -> Result<Self, CompileError>;
 

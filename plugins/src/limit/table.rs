@@ -5,8 +5,6 @@
 //! is idle and given up when room is needed. **Beyond the cap of keys** a newcomer takes the place of an idle one of
 //! the next 32 places, or where none is, of the one of them that would be idle soonest: the newcomer is counted, always.
 
-use std::hash::BuildHasher;
-
 use ahash::RandomState;
 use parking_lot::Mutex;
 

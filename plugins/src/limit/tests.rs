@@ -1,5 +1,6 @@
 //! The counts against simulators that know nothing of debts and logs, and the table against a plain map.
 
+pub(crate) mod clock;
 mod many;
 
 use proptest::prelude::*;

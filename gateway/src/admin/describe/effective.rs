@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::store::store;
 use super::{duration, health, route};
 use crate::config::Loaded;
 use crate::config::model::{
@@ -20,6 +21,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         listeners,
         upstreams,
         cache_zones,
+        stores,
         routes,
         consumers,
         admin,
@@ -37,6 +39,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         "listeners": by_name(listeners.iter().map(|one| (&*one.name, listener(one)))),
         "upstreams": by_name(upstreams.iter().map(|one| (&*one.name, upstream(one)))),
         "cache-zones": by_name(cache_zones.iter().map(|one| (&*one.name, json!({ "memory": one.memory })))),
+        "stores": by_name(stores.iter().map(|one| (&*one.name, store(one)))),
         "routes": by_name(routes.iter().map(|one| (&*one.name, route(one, loaded)))),
         // How many: their names are nobody's business.
         "consumers": consumers.len(),

@@ -61,6 +61,8 @@ pub(super) const SHUTDOWN_GRACE: Bound<Time> = millis("shutdown-grace", 30 * SEC
 pub(super) const SERVER_CONNECTIONS: Bound<u32> = count("connections-max", 100_000, 1, 10_000_000);
 pub(super) const UPSTREAM_IDLE_MAX: Bound<u32> = count("upstream-idle-max", 1024, 1, 1_000_000);
 
+pub(super) const STORE_TIMEOUT: Bound<Time> = millis("timeout", 30, 1, 10 * SECOND);
+
 pub(super) const LISTENER_CONNECTIONS: Bound<u32> = count("connections-max", 20_000, 1, 10_000_000);
 pub(super) const IP_CONNECTIONS: Bound<u32> = count("connections-per-ip-max", 1000, 1, 10_000_000);
 pub(super) const HEADER_TIMEOUT: Bound<Time> =

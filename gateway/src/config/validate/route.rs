@@ -187,6 +187,9 @@ fn draft(
         context.watch(&path);
     }
     context.authenticated = !policies.auth.is_empty() || !whole || auth::is_damaged(context);
+    for store in policies.stores() {
+        context.reference("store", &store, &store.span(), &shared.names.stores);
+    }
     for needed in policies.needs() {
         context.value(&needed, &needed.span(), found.as_ref());
     }

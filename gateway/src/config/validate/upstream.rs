@@ -1,6 +1,6 @@
 //! `[upstream.NAME]`
 
-mod tls;
+pub(super) mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -133,13 +133,13 @@ fn in_force(validity: &Validity, path: &Path, span: &Span, report: &mut Report) 
 }
 
 /// A file that was read and understood.
-struct Read<T> {
+pub(in super::super) struct Read<T> {
     path: PathBuf,
-    bytes: Arc<[u8]>,
+    pub(in super::super) bytes: Arc<[u8]>,
     meant: T,
 }
 
-fn read_as<T>(
+pub(in super::super) fn read_as<T>(
     file: &At<FileRef>,
     understand: impl FnOnce(&[u8]) -> Result<T, PemError>,
     context: &mut Context<'_>,

@@ -1,0 +1,204 @@
+//! The counts of one policy: a table for each plan, and the store in which several gateways count together.
+
+use std::sync::Arc;
+
+use super::Verdict;
+use super::bucket::Bucket;
+use super::calendar::{Calendar, Moment, Quota, micros};
+use super::config::{CountsConfig, PlanConfig, Rule};
+use super::key::Key;
+use super::script;
+use super::sliding::Sliding;
+use super::table::Table;
+use super::written::RawOnError;
+use crate::contract::services::{Clock, Services, Store};
+
+/// What one request asks for.
+pub(super) struct Asked {
+    pub(super) plan: usize,
+    pub(super) key: Key,
+    pub(super) cost: u64,
+}
+
+/// Where the answer comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Outcome {
+    /// From where it should.
+    Counted(Verdict),
+    /// From here, because the store does not answer.
+    Instead(Verdict),
+    /// The store does not answer, and the request passes.
+    Allowed,
+    /// The store does not answer, and the request does not pass.
+    Denied,
+}
+
+/// The counts of one policy.
+pub struct Counts {
+    plans: Box<[Plan]>,
+    store: Option<Arc<dyn Store>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The counts of one plan.
+pub struct Plan {
+    name: Box<str>,
+    kind: Tables,
+    /// What the store's keys start with: policies, plans and rules that differ are counted apart.
+    prefix: Box<[u8]>,
+}
+
+enum Tables {
+    Bucket(Table<Bucket>),
+    Sliding(Table<Sliding>),
+    Calendar(Table<Quota>, Calendar),
+}
+
+impl Counts {
+    /// Nothing is counted yet.
+    pub(super) fn new(
+        plugin: &str,
+        policy: &str,
+        config: &CountsConfig,
+        services: &Services,
+    ) -> Self {
+        // `check` and `explain` have no stores and count here.
+        let name = config.store.as_deref();
+        Self {
+            plans: config
+                .plans
+                .iter()
+                .map(|plan| Plan::new(plugin, policy, plan))
+                .collect(),
+            store: name.and_then(|name| services.stores.get(name).cloned()),
+            clock: services.clock.clone(),
+        }
+    }
+
+    /// A plan by its position.
+    pub fn plan(&self, position: usize) -> Option<&Plan> {
+        self.plans.get(position)
+    }
+
+    /// All plans.
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// Counts a request.
+    pub(super) async fn take(&self, asked: &Asked, on_error: RawOnError) -> Outcome {
+        let Some(plan) = self.plans.get(asked.plan) else {
+            // Positions come from the same configuration; were one wrong, nobody would be counted.
+            return Outcome::Denied;
+        };
+        let Some(store) = &self.store else {
+            return Outcome::Counted(plan.take(asked, &*self.clock));
+        };
+        if let Ok(verdict) = plan.ask(asked, &**store, &*self.clock).await {
+            return Outcome::Counted(verdict);
+        }
+        match on_error {
+            RawOnError::Local => Outcome::Instead(plan.take(asked, &*self.clock)),
+            RawOnError::Allow => Outcome::Allowed,
+            RawOnError::Deny => Outcome::Denied,
+        }
+    }
+
+    /// Shows every key that has used something: plan, key, used and left.
+    pub fn visit(&self, mut visitor: impl FnMut(&Plan, &Key, u64, u64)) {
+        for plan in &self.plans {
+            plan.visit(&*self.clock, |key, used, left| {
+                visitor(plan, key, used, left);
+            });
+        }
+    }
+}
+
+impl Plan {
+    fn new(plugin: &str, policy: &str, config: &PlanConfig) -> Self {
+        let kind = match &config.rule {
+            Rule::Bucket(rule) => Tables::Bucket(Table::new(*rule)),
+            Rule::Sliding(rule) => Tables::Sliding(Table::new(*rule)),
+            Rule::Calendar { rule, length, zone } => {
+                Tables::Calendar(Table::new(*rule), Calendar::new(zone.clone(), *length))
+            }
+        };
+        let rule = script::rule(&config.rule);
+        let prefix = format!("gateway:{plugin}:{policy}:{}:{rule}:", config.name);
+        Self {
+            name: config.name.clone(),
+            kind,
+            prefix: prefix.into_bytes().into(),
+        }
+    }
+
+    /// Its name; empty where all have the same.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn take(&self, asked: &Asked, clock: &dyn Clock) -> Verdict {
+        let Asked { key, cost, .. } = asked;
+        match &self.kind {
+            Tables::Bucket(table) => table.take(key, steady(clock), *cost),
+            Tables::Sliding(table) => table.take(key, steady(clock), *cost),
+            Tables::Calendar(table, calendar) => table.take(key, moment(calendar, clock), *cost),
+        }
+    }
+
+    async fn ask(
+        &self,
+        asked: &Asked,
+        store: &dyn Store,
+        clock: &dyn Clock,
+    ) -> Result<Verdict, script::NoVerdict> {
+        let mut key = Vec::with_capacity(self.prefix.len() + 48);
+        key.extend_from_slice(&self.prefix);
+        key.extend_from_slice(asked.key.identity());
+        match &self.kind {
+            Tables::Bucket(table) => script::bucket(store, &key, table.rule(), asked.cost).await,
+            Tables::Sliding(table) => script::sliding(store, &key, table.rule(), asked.cost).await,
+            Tables::Calendar(table, calendar) => {
+                let window = moment(calendar, clock).window;
+                let next = calendar.following(window);
+                script::calendar(store, &key, table.rule(), (window, next), asked.cost).await
+            }
+        }
+    }
+
+    fn visit(&self, clock: &dyn Clock, mut visitor: impl FnMut(&Key, u64, u64)) {
+        match &self.kind {
+            Tables::Bucket(table) => {
+                let most = table.rule().burst;
+                table.visit(steady(clock), |key, used| {
+                    visitor(key, used, most.saturating_sub(used));
+                });
+            }
+            Tables::Sliding(table) => {
+                let most = table.rule().count;
+                table.visit(steady(clock), |key, used| {
+                    visitor(key, used, most.saturating_sub(used));
+                });
+            }
+            Tables::Calendar(table, _) => {
+                let (most, now) = (table.rule().count, micros(clock.now()));
+                table.visit(now, |key, used| {
+                    visitor(key, used, most.saturating_sub(used));
+                });
+            }
+        }
+    }
+}
+
+/// The steady clock in microseconds.
+fn steady(clock: &dyn Clock) -> u64 {
+    u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn moment(calendar: &Calendar, clock: &dyn Clock) -> Moment {
+    let now = micros(clock.now());
+    Moment {
+        now,
+        window: calendar.window(now),
+    }
+}

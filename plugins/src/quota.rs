@@ -1,0 +1,67 @@
+//! Limits what may be used in an hour, a day or a month of the calendar.
+//!
+//! ```toml
+//! [quota.contracts]
+//! rates     = { free = "1000/day", premium = "1000000/month" }
+//! otherwise = "free"
+//! time-zone = "Europe/Berlin"
+//!
+//! [route.orders]
+//! match    = "/orders/**"
+//! upstream = "orders"
+//! quota    = "contracts"
+//! ```
+//!
+//! Windows begin with the hour, at midnight or on the first of the month on the clock of the zone; a day of 23 or 25
+//! hours is one window. Without `store` a restart forgets what was used, and every gateway counts for itself. Key, plans,
+//! cost and answers are those of `rate-limit`. Refuses with 429 `quota.exceeded`, 400 `quota.key`, 400 `quota.cost` and
+//! 503 `quota.uncounted`.
+
+use crate::contract::prelude::*;
+use crate::limit::config::{LimitConfig, validate_quota};
+use crate::limit::policy::{Kind, Limit};
+use crate::limit::written::RawQuota;
+
+static EXCEEDED: Refusal = Refusal {
+    status: 429,
+    code: "quota.exceeded",
+    title: "The quota is used up.",
+};
+static KEYLESS: Refusal = Refusal {
+    status: 400,
+    code: "quota.key",
+    title: "The request lacks a value by which requests are counted, or repeats it.",
+};
+static COSTLESS: Refusal = Refusal {
+    status: 400,
+    code: "quota.cost",
+    title: "The request says what it costs in a way that cannot be counted.",
+};
+static UNCOUNTED: Refusal = Refusal {
+    status: 503,
+    code: "quota.uncounted",
+    title: "Requests cannot be counted at the moment.",
+};
+
+/// `quota`
+pub struct ByCalendar;
+
+/// The compiled quota.
+pub type Quota = Limit<ByCalendar>;
+
+impl Kind for ByCalendar {
+    const NAME: &'static str = "quota";
+    const REFUSALS: &'static [&'static Refusal] = &[&EXCEEDED, &KEYLESS, &COSTLESS, &UNCOUNTED];
+    const EXCEEDED: &'static Refusal = &EXCEEDED;
+    const KEYLESS: &'static Refusal = &KEYLESS;
+    const COSTLESS: &'static Refusal = &COSTLESS;
+    const UNCOUNTED: &'static Refusal = &UNCOUNTED;
+    type Raw = RawQuota;
+
+    fn validate(raw: At<RawQuota>, report: &mut Report) -> Option<LimitConfig> {
+        validate_quota(raw, report)
+    }
+}
+
+#[cfg(test)]
+mod tests;
