@@ -49,9 +49,11 @@ impl Stores {
             let password = config.password.as_ref();
             let password = password.map(|secret| secret.resolve(&ProcessEnv));
             let settings = Settings {
-                password: password
-                    .transpose()
-                    .map_err(|error| (config.clone(), error))?,
+                password: password.transpose().map_err(|error| StoreSecret {
+                    store: config.name.clone(),
+                    span: config.span.clone(),
+                    error,
+                })?,
                 // Wherever the table stands in the file, it says the same.
                 config: StoreConfig {
                     span: 0..0,

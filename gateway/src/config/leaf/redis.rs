@@ -26,16 +26,16 @@ impl FromStr for RedisUrl {
     type Err = LeafError;
 
     fn from_str(text: &str) -> Result<Self, LeafError> {
-        let wrong =
-            |help: &str| LeafError::new(format!("`{text}` is not where a Redis is")).help(help);
+        // The text may hold a password: no message repeats it.
+        let wrong = |help: &str| LeafError::new("this is not where a Redis is").help(help);
         let usual = "write for example \"redis://10.0.0.5:6379\"";
         let url: Url = text.parse().map_err(|_| wrong(usual))?;
-        if url.scheme() == "rediss" {
-            return Err(wrong("write redis:// and beside it tls = true"));
-        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(LeafError::new("a password stands in no address")
                 .help("write password = \"env:NAME\" beside it"));
+        }
+        if url.scheme() == "rediss" {
+            return Err(wrong("write redis:// and beside it tls = true"));
         }
         let host = match url.host() {
             Some(Host::Domain(name)) => name.to_ascii_lowercase(),
