@@ -17,6 +17,8 @@
 //! moment: 503 `auth.unavailable`; too many are waiting to be told: 503 `auth.busy`. A 401 carries the challenge of every
 //! provider of the route.
 //!
+//! The pages of [`oidc`] answer 400 `auth.login-failed`, 403 `auth.login-denied` and 405 `auth.logout-method`.
+//!
 //! Trusts the listener for certificates and for heads in which nothing is hidden. Headers that tell the upstream who asks
 //! come from here only: the gateway removes them from every request of every client.
 
@@ -41,6 +43,7 @@ pub mod provider;
 pub mod raw;
 mod refusals;
 mod service;
+mod session;
 mod tally;
 pub mod verdict;
 
@@ -59,7 +62,10 @@ use choose::Choice;
 use config::ProviderConfig;
 use credential::Credential;
 use provider::{Definition, Provider, Providers};
-use refusals::{AMBIGUOUS, BUSY, INVALID, MISSING, ORIGIN, REFUSED, UNAVAILABLE, challenged, soon};
+use refusals::{
+    AMBIGUOUS, BUSY, INVALID, LOGIN, LOGIN_DENIED, LOGOUT_METHOD, MISSING, ORIGIN, REFUSED,
+    UNAVAILABLE, challenged, soon,
+};
 use verdict::{Extra, OnError, Reason, Verdict};
 
 pub use config::AuthConfig;
@@ -94,6 +100,9 @@ impl Plugin for Auth {
         &INVALID,
         &AMBIGUOUS,
         &ORIGIN,
+        &LOGIN,
+        &LOGIN_DENIED,
+        &LOGOUT_METHOD,
         &REFUSED,
         &UNAVAILABLE,
         &BUSY,
@@ -247,7 +256,9 @@ impl Auth {
         let Some(entry) = self.entries.get(index) else {
             return Flow::refuse(&INVALID);
         };
-        if credential.source.is_shown_by_browsers() && !csrf::permits(request) {
+        if credential.source.is_shown_by_browsers()
+            && !csrf::permits(request, entry.provider.origin())
+        {
             entry.provider.count(&Verdict::Rejected(Reason::Origin));
             return Flow::refuse(&ORIGIN);
         }

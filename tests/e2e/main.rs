@@ -44,6 +44,7 @@ mod metrics;
 mod mirrors;
 mod names;
 mod notify;
+mod oidc;
 mod paths;
 mod plugins;
 mod pool;

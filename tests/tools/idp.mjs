@@ -89,8 +89,8 @@ const rebuild = () => {
             return grant;
         },
         interactions: { url: (_context, interaction) => `/login/${interaction.uid}` },
-        issueRefreshToken: async (_context, client, code) =>
-            client.grantTypeAllowed("refresh_token") && code.scopes.has("offline_access"),
+        issueRefreshToken: async (_context, client) =>
+            client.grantTypeAllowed("refresh_token"),
         features: {
             devInteractions: { enabled: false },
             clientCredentials: { enabled: true },

@@ -8,6 +8,7 @@ mod ask;
 mod cache;
 mod candidates;
 mod client;
+mod declared;
 mod forward;
 mod head;
 mod heard;
@@ -52,6 +53,9 @@ pub(super) struct Args {
     /// The listener that it connects to; needed only where there are several
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
+    /// The claims of a token, a JSON object, which count as verified: no key is needed
+    #[arg(long, value_name = "FILE")]
+    jwt: Option<PathBuf>,
     /// How the story is written
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -74,7 +78,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn explained(args: &Args) -> Result<Story, String> {
-    let question = Question::new(&args.request, &args.headers, args.from).map_err(as_error)?;
+    let mut question = Question::new(&args.request, &args.headers, args.from).map_err(as_error)?;
+    let claims = args.jwt.as_deref().map(declared::read).transpose();
+    question.claims = claims.map_err(as_error)?;
     let snapshot = snapshot(&args.file)?;
     let listener = question.listener(&snapshot.loaded.config.listeners, args.listener.as_deref());
     let listener = listener.map_err(as_error)?;

@@ -1,60 +1,147 @@
-//! `oidc`: login of browsers by OpenID Connect.
+//! `oidc`: login of browsers by OpenID Connect, authorization code with PKCE, and a session in a cookie.
 //!
-//! Not here yet: the table cannot be written, and nobody would pass.
+//! ```toml
+//! [auth.people]
+//! oidc = {
+//!   issuer = "https://idp.example.com", client-id = "app", client-secret = "env:IDP_SECRET",
+//!   external-url = "https://app.example.com", cookie-keys = ["env:COOKIE_KEY"],
+//!   scopes = ["profile", "offline_access"], groups = "claim.groups",
+//! }
+//! ```
+//!
+//! * Whoever asks for a page without a session is sent to the provider's login and comes back to that page; a script, a
+//!   form that is sent and anything else that a redirect would break gets 401 `auth.missing`.
+//! * A session that is over, cannot be read or was ended is like none for a page, and 401 `auth.invalid` for the rest.
+//! * Tokens that have expired are refreshed where the provider gave a refresh token (`offline_access`), once for all
+//!   requests that need it at the same time; otherwise, and where it refuses, the session is over. While it cannot be asked:
+//!   503 `auth.unavailable`.
+//! * `callback-path` and `logout-path` are answered here on every route that has this `auth`, so one of them must match
+//!   them. A logout is a POST from a page of ours (else 403 `auth.origin`, 405 `auth.logout-method`). A login that goes wrong is 400
+//!   `auth.login-failed`, one that the provider refused 403 `auth.login-denied`.
+//! * The session is in the cookie, encrypted, or in a `store`: then the cookie only names it, and one that ended cannot be
+//!   brought back.
+//!
+//! All URLs are made of `external-url`, never of what a client sends as `Host`.
+
+mod config;
+mod discovery;
+mod flow;
+mod tokens;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
+use quick_cache::sync::Cache;
 use serde_json::{Map, Value as Json};
 
+use super::calls::Calls;
 use super::challenge::Challenges;
-use super::credential::{Credential, Presented, Sources};
-use super::verdict::{OnError, Verdict};
+use super::credential::{Credential, Presented, Source, Sources};
+use super::jwt::claims::Rules;
+use super::jwt::header::TokenType;
+use super::jwt::key::sha256;
+use super::jwt::verify::Terms;
+use super::jwt::{identify, refuse};
+use super::session::cookies::Cookies;
+use super::session::{SECRET_BYTES_MIN, Seal, Session, Ticket, seconds};
+use super::verdict::{Accepted, Extra, OnError, Reason, Verdict};
 use crate::contract::consumers::Directory;
-use crate::contract::file::FileRef;
+use crate::contract::identity::Identity;
 use crate::contract::prelude::*;
-use crate::contract::secret::SecretRef;
-use crate::contract::services::Services;
+use crate::contract::services::{Store, StoreError};
+use discovery::Known;
+use tokens::LoginError;
 
-/// `oidc` as written.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RawOidc {}
+pub use config::{OidcConfig, RawOidc};
 
-/// `oidc` as meant.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OidcConfig {}
+/// Refreshed sessions that are remembered for requests that still carry the old cookie: a refresh token often counts only
+/// once.
+const REFRESHED_MAX: usize = 10_000;
+/// What clocks may differ by.
+const LEEWAY: std::time::Duration = std::time::Duration::from_secs(30);
+/// The longest ID token.
+const TOKEN_BYTES_MAX: usize = 32 << 10;
+
+type Refreshed = Result<Arc<Session>, LoginError>;
 
 /// A provider of this kind.
 pub(super) struct Oidc {
+    name: Arc<str>,
+    config: OidcConfig,
+    secret: Secret,
+    seal: Seal,
+    cookies: Cookies,
     sources: Sources,
     challenges: Challenges,
+    terms: Terms,
+    services: Services,
+    store: Option<Arc<dyn Store>>,
+    known: ArcSwapOption<Known>,
+    refreshing: Calls<[u8; 32], Refreshed>,
+    refreshed: Cache<[u8; 32], Arc<Session>>,
 }
 
-impl RawOidc {
-    pub(super) fn validate(self, _table: Span, _report: &mut Report) -> Option<OidcConfig> {
-        Some(OidcConfig {})
-    }
-}
-
-impl OidcConfig {
-    pub(super) fn files(&self) -> Vec<At<FileRef>> {
-        Vec::new()
-    }
-
-    pub(super) fn secrets(&self) -> Vec<At<SecretRef>> {
-        Vec::new()
-    }
+/// Why a cookie brings no session.
+enum NoSession {
+    /// It cannot be read, is over or was ended.
+    Over(Reason),
+    /// The store does not answer.
+    Store(StoreError),
 }
 
 impl Oidc {
     pub(super) fn compile(
-        _config: &OidcConfig,
-        _name: &Arc<str>,
-        _services: &Services,
+        config: &OidcConfig,
+        name: &Arc<str>,
+        services: &Services,
     ) -> Result<Self, CompileError> {
+        let secret = |of: &At<SecretRef>| {
+            let read = services.files.secret(of);
+            read.map_err(|error| CompileError::from_error(&error).at(of.span()))
+        };
+        let keys = config.cookie_keys.iter().map(|key| {
+            let text = secret(key)?;
+            if text.expose().len() < SECRET_BYTES_MIN {
+                let short =
+                    "a key for cookies has at least 32 bytes: `openssl rand -base64 32` makes one";
+                return Err(CompileError::from_error(&short).at(key.span()));
+            }
+            Ok(text)
+        });
+        let keys: Vec<Secret> = keys.collect::<Result<_, _>>()?;
+        let cookies = Cookies::new(&config.cookie, config.secure);
+        let realm = [("realm", &**name), ("cookie-name", cookies.name())];
         Ok(Self {
-            sources: Sources::default(),
-            challenges: Challenges::none(),
+            name: name.clone(),
+            secret: secret(&config.client_secret)?,
+            seal: Seal::new(name, keys.iter().map(|key| key.expose().as_bytes())),
+            sources: Sources::new(cookies.names().map(|name| Source::Cookie(name.into()))),
+            challenges: Challenges::new("Cookie", &realm),
+            terms: Terms {
+                algorithms: config.algorithms.clone().into(),
+                types: TokenType::Usual,
+                bytes_max: TOKEN_BYTES_MAX,
+                rules: Rules {
+                    issuer: config.issuer.clone(),
+                    audience: [config.client_id.clone()].into(),
+                    leeway: LEEWAY,
+                    age_max: None,
+                    required: ["iat".into(), "sub".into()].into(),
+                },
+            },
+            store: store(config, services)?,
+            // Not the files and consumers of this day: it outlives them.
+            services: Services {
+                clock: services.clock.clone(),
+                outbound: services.outbound.clone(),
+                tasks: services.tasks.clone(),
+                ..Services::nothing()
+            },
+            known: ArcSwapOption::empty(),
+            refreshing: Calls::default(),
+            refreshed: Cache::new(REFRESHED_MAX),
+            cookies,
+            config: config.clone(),
         })
     }
 
@@ -66,45 +153,250 @@ impl Oidc {
         &self.challenges
     }
 
+    /// The origin under which browsers know us.
+    pub(super) fn origin(&self) -> &str {
+        &self.config.origin
+    }
+
     pub(super) fn presented<'a>(&self, request: &RequestView<'a>) -> Presented<'a> {
-        self.sources.read(request)
+        let source = || Source::Cookie(self.cookies.name().into());
+        match self.cookies.read(request) {
+            Ok(None) => Presented::Absent,
+            Ok(Some(text)) => Presented::One(Credential {
+                text: text.into(),
+                source: source(),
+            }),
+            Err(ValueError::Repeated) => Presented::Several,
+            // Something is there: to be told that it is no session.
+            Err(ValueError::Missing | ValueError::NotText | ValueError::NotPath) => {
+                Presented::One(Credential {
+                    text: "".into(),
+                    source: source(),
+                })
+            }
+        }
     }
 
     pub(super) async fn judge(
         &self,
-        _credential: &Credential<'_>,
-        _request: &RequestView<'_>,
-        _consumers: &Directory,
+        credential: &Credential<'_>,
+        request: &RequestView<'_>,
+        consumers: &Directory,
     ) -> Verdict {
-        Verdict::Unavailable(OnError::Deny)
+        let session = match self.find(&credential.text).await {
+            Ok(session) => session,
+            Err(NoSession::Over(reason)) => return self.again(reason, request),
+            Err(NoSession::Store(error)) => {
+                request.facts.note(|| error.to_string());
+                return Verdict::Unavailable(OnError::Deny);
+            }
+        };
+        if !session.is_stale(self.services.clock.now()) {
+            return self.accepted(&session, None, request, consumers);
+        }
+        match self.refresh(&session).await {
+            Ok(fresh) => {
+                let Ok(set_cookie) = self.keep(&fresh).await else {
+                    return Verdict::Unavailable(OnError::Deny);
+                };
+                let extra = Extra {
+                    set_cookie,
+                    ..Extra::default()
+                };
+                self.accepted(&fresh, Some(Box::new(extra)), request, consumers)
+            }
+            Err(error) if error.is_passing() => {
+                request.facts.note(|| error.to_string());
+                Verdict::Unavailable(OnError::Deny)
+            }
+            Err(error) => {
+                request.facts.note(|| error.to_string());
+                self.again(Reason::Expired, request)
+            }
+        }
     }
 
     pub(super) fn declared(
         &self,
-        _claims: &Map<String, Json>,
-        _request: &RequestView<'_>,
-        _consumers: &Directory,
+        claims: &Map<String, Json>,
+        request: &RequestView<'_>,
+        consumers: &Directory,
     ) -> Verdict {
-        Verdict::Unavailable(OnError::Deny)
+        match identify(&self.name, &self.config.mapping, claims.clone(), consumers) {
+            Ok(identity) => identity.into(),
+            Err(fault) => refuse(&fault, request),
+        }
     }
 
-    pub(super) async fn prepare(&self, _services: &Services) {}
+    pub(super) async fn prepare(&self, _services: &Services) {
+        if self.known.load().is_none()
+            && self.discover().await.is_ok()
+            && let Some(known) = self.known.load_full()
+        {
+            known.keys.prepare().await;
+        }
+    }
 
-    pub(super) fn activate(self: &Arc<Self>, _services: &Services) {}
+    pub(super) fn activate(self: &Arc<Self>, _services: &Services) {
+        let task = discovery::keep_known(Arc::downgrade(self));
+        self.services.tasks.spawn(Box::pin(task));
+    }
 
     pub(super) fn unready(&self) -> Option<String> {
-        None
+        match &*self.known.load() {
+            None => Some(format!(
+                "the identity provider of `{}` has not been reached yet",
+                self.name
+            )),
+            Some(known) => known.keys.unready(),
+        }
     }
 
-    pub(super) fn has_page(&self, _request: &RequestView<'_>) -> bool {
-        false
+    pub(super) fn has_page(&self, request: &RequestView<'_>) -> bool {
+        request.path == &*self.config.callback_path || request.path == &*self.config.logout_path
     }
 
-    pub(super) async fn visit(&self, _request: &RequestView<'_>) -> Option<Box<Reply>> {
-        None
+    pub(super) async fn visit(&self, request: &RequestView<'_>) -> Option<Box<Reply>> {
+        if request.path == &*self.config.logout_path {
+            return Some(self.logout(request).await);
+        }
+        Some(self.callback(request).await)
     }
 
-    pub(super) fn absent(&self, _request: &RequestView<'_>) -> Option<Box<Reply>> {
-        None
+    pub(super) fn absent(&self, request: &RequestView<'_>) -> Option<Box<Reply>> {
+        self.to_login(request)
+    }
+
+    /// A session that does not count: the login for a page, 401 for the rest.
+    fn again(&self, reason: Reason, request: &RequestView<'_>) -> Verdict {
+        request
+            .facts
+            .note(|| format!("no session: {}", reason.label()));
+        match self.to_login(request) {
+            Some(login) => Verdict::Answer(login),
+            None => Verdict::Rejected(reason),
+        }
+    }
+
+    fn accepted(
+        &self,
+        session: &Session,
+        extra: Option<Box<Extra>>,
+        request: &RequestView<'_>,
+        consumers: &Directory,
+    ) -> Verdict {
+        match self.identity(session, consumers) {
+            Ok(identity) => Verdict::Accepted(Accepted {
+                identity: Arc::new(identity),
+                extra,
+            }),
+            Err(fault) => refuse(&fault, request),
+        }
+    }
+
+    fn identity(
+        &self,
+        session: &Session,
+        consumers: &Directory,
+    ) -> Result<Identity, super::jwt::fault::Fault> {
+        let claims = session.claims.clone();
+        let mut identity = identify(&self.name, &self.config.mapping, claims, consumers)?;
+        identity.scopes.clone_from(&session.scopes);
+        Ok(identity)
+    }
+
+    fn now(&self) -> u64 {
+        seconds(self.services.clock.now())
+    }
+
+    /// The session that a sealed text is or names.
+    async fn find(&self, sealed: &str) -> Result<Session, NoSession> {
+        let unreadable = NoSession::Over(Reason::Session);
+        let session = match &self.store {
+            None => self.seal.open::<Session>("session", sealed),
+            Some(store) => {
+                let Some(ticket) = self.seal.open::<Ticket>("ticket", sealed) else {
+                    return Err(unreadable);
+                };
+                let kept = store.get(self.store_key(&ticket.id).as_bytes()).await;
+                let kept = kept.map_err(NoSession::Store)?;
+                let text = kept
+                    .as_deref()
+                    .and_then(|kept| std::str::from_utf8(kept).ok());
+                text.and_then(|text| self.seal.open::<Session>("stored", text))
+            }
+        };
+        match session {
+            None => Err(unreadable),
+            Some(session) if session.is_over(self.services.clock.now()) => {
+                Err(NoSession::Over(Reason::Expired))
+            }
+            Some(session) => Ok(session),
+        }
+    }
+
+    /// Puts a session into the store, where there is one, and answers what makes the browser carry it.
+    async fn keep(&self, session: &Session) -> Result<Vec<HeaderValue>, &'static str> {
+        let left = session.left(self.services.clock.now());
+        let sealed = match &self.store {
+            None => self.seal.close("session", session),
+            Some(store) => {
+                let text = self
+                    .seal
+                    .close("stored", session)
+                    .ok_or("it cannot be sealed")?;
+                let key = self.store_key(&session.id);
+                let set = store
+                    .set(key.as_bytes(), text.as_bytes(), left, false)
+                    .await;
+                set.map_err(|_| "the store cannot be written")?;
+                let id = session.id.clone();
+                self.seal.close("ticket", &Ticket { id })
+            }
+        };
+        let sealed = sealed.ok_or("it cannot be sealed")?;
+        let cookies = self.cookies.write(&sealed, left);
+        cookies.map_err(|_| "it is too long for cookies: use a `store`")
+    }
+
+    fn store_key(&self, id: &str) -> String {
+        format!("session/{}/{id}", self.name)
+    }
+
+    /// New tokens, once for all who need them at the same time and for those who come late with the old ones.
+    async fn refresh(&self, session: &Session) -> Refreshed {
+        let Some(token) = &session.refresh else {
+            return Err(LoginError::Refused("there is no refresh token".into()));
+        };
+        let key = sha256(token.as_bytes());
+        if let Some(fresh) = self.refreshed.get(&key) {
+            // It may have become stale in turn.
+            if !fresh.is_stale(self.services.clock.now()) {
+                return Ok(fresh);
+            }
+        }
+        let Some(known) = self.known.load_full() else {
+            return Err(LoginError::Unavailable(
+                "it has not been reached yet".into(),
+            ));
+        };
+        let call = async || self.refreshed(&known, session).await.map(Arc::new);
+        let fresh = self.refreshing.shared(key, call).await;
+        let fresh = fresh.map_err(|_| LoginError::Unavailable("too many ask it".into()))??;
+        self.refreshed.insert(key, fresh.clone());
+        Ok(fresh)
+    }
+}
+
+fn store(config: &OidcConfig, services: &Services) -> Result<Option<Arc<dyn Store>>, CompileError> {
+    let Some(name) = &config.store else {
+        return Ok(None);
+    };
+    match services.stores.get(name.as_str()) {
+        Some(store) => Ok(Some(store.clone())),
+        None => {
+            let message = format!("there is no [store.{}]", **name);
+            Err(CompileError::from_error(&message).at(name.span()))
+        }
     }
 }

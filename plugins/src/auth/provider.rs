@@ -138,6 +138,19 @@ impl Provider {
         }
     }
 
+    /// The origin under which browsers know us, where its table says it.
+    pub(super) fn origin(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Oidc(kind) => Some(kind.origin()),
+            Kind::Jwt(_)
+            | Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::Introspection(_)
+            | Kind::Forward(_)
+            | Kind::ClientCertificate(_) => None,
+        }
+    }
+
     /// Where its credentials stand.
     pub(super) fn sources(&self) -> &Sources {
         match &self.kind {

@@ -29,7 +29,6 @@ pub struct RawAuth {
     /// Certificates that clients show by TLS.
     pub(super) client_certificate: Option<At<RawClientCertificate>>,
     /// Login of browsers by OpenID Connect.
-    #[serde(skip)]
     pub(super) oidc: Option<At<RawOidc>>,
     /// Headers that tell the upstream who asks: `{ x-user = "claim.sub", x-consumer = "consumer.name" }`. No client can send
     /// them, on no route.

@@ -29,6 +29,21 @@ pub(super) static REFUSED: Refusal = Refusal {
     code: "auth.refused",
     title: "The service that was asked does not allow this.",
 };
+pub(super) static LOGIN: Refusal = Refusal {
+    status: 400,
+    code: "auth.login-failed",
+    title: "The login could not be completed; begin it again.",
+};
+pub(super) static LOGIN_DENIED: Refusal = Refusal {
+    status: 403,
+    code: "auth.login-denied",
+    title: "The identity provider has not let you in.",
+};
+pub(super) static LOGOUT_METHOD: Refusal = Refusal {
+    status: 405,
+    code: "auth.logout-method",
+    title: "A session is ended by a POST.",
+};
 pub(super) static UNAVAILABLE: Refusal = Refusal {
     status: 503,
     code: "auth.unavailable",

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::Method;
+use serde_json::{Map, Value};
 
 use crate::config::model::{Address, ListenerConfig};
 
@@ -26,6 +27,8 @@ pub(super) struct Question {
     /// Name and value as given.
     pub(super) fields: Vec<(String, String)>,
     pub(super) from: Option<IpAddr>,
+    /// The claims of a token that counts as verified.
+    pub(super) claims: Option<Map<String, Value>>,
 }
 
 /// The parts of a URL.
@@ -66,6 +69,7 @@ impl Question {
                 .map(|field| parse_field(field))
                 .collect::<Result<_, _>>()?,
             from,
+            claims: None,
         })
     }
 

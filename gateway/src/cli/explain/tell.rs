@@ -130,7 +130,7 @@ fn arrive<'a>(
         peer,
         client,
         id,
-        facts: Facts::explained(None),
+        facts: Facts::explained(question.claims.clone()),
     })
 }
 
