@@ -88,8 +88,8 @@ impl KindConfig {
     pub(super) fn files(&self) -> Vec<At<FileRef>> {
         match self {
             Self::Jwt(config) => config.files(),
-            Self::Oidc(config) => config.files(),
-            Self::Introspection(_)
+            Self::Oidc(_)
+            | Self::Introspection(_)
             | Self::Forward(_)
             | Self::ApiKey(_)
             | Self::Basic(_)

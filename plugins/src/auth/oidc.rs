@@ -1,4 +1,4 @@
-//! `oidc`: login of browsers by OpenID Connect, authorization code with PKCE, and a session in a cookie.
+//! `oidc`: login of browsers by `OpenID` Connect, authorization code with PKCE, and a session in a cookie.
 //!
 //! ```toml
 //! [auth.people]
@@ -392,11 +392,13 @@ fn store(config: &OidcConfig, services: &Services) -> Result<Option<Arc<dyn Stor
     let Some(name) = &config.store else {
         return Ok(None);
     };
-    match services.stores.get(name.as_str()) {
-        Some(store) => Ok(Some(store.clone())),
-        None => {
-            let message = format!("there is no [store.{}]", **name);
-            Err(CompileError::from_error(&message).at(name.span()))
-        }
+    let store = services.stores.get(name.as_str()).cloned();
+    let message = || format!("there is no [store.{}]", **name);
+    match store {
+        None => Err(CompileError::from_error(&message()).at(name.span())),
+        found => Ok(found),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! provider and to what it is for, so that one cannot be put in another's place. The first key seals; all of them open,
 //! which is how keys are replaced.
 
-pub mod cookies;
+pub(super) mod cookies;
 
 use std::time::{Duration, SystemTime};
 

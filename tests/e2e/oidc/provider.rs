@@ -123,13 +123,13 @@ fn only_an_id_token_of_this_login_counts() {
 #[test]
 fn a_forged_id_token_counts_for_nothing() {
     let fake = Fake::new();
-    let forger = Issuer::new("one", "RS256");
+    let other = Issuer::new("one", "RS256");
     let forged = |nonce: &str| {
         let claims = harness::tokens::claims(&json!({
             "iss": issuer(&fake.idp), "aud": "app", "sub": "admin", "nonce": nonce,
         }));
         answer(
-            &json!({ "access_token": "a", "token_type": "Bearer", "id_token": forger.token(&claims) }),
+            &json!({ "access_token": "a", "token_type": "Bearer", "id_token": other.token(&claims) }),
         )
     };
     assert_refused(&fake.logs_in(forged).response, 400, "auth.login-failed");

@@ -10,8 +10,8 @@ use crate::auth::jwt::mapping::Mapping;
 use crate::auth::jwt::{ServiceUrl, validated_mapping, warn_if_plain};
 use crate::contract::prelude::*;
 
-const SESSION_MAX: Duration = Duration::from_secs(12 * 3600);
-const SESSION_MAX_MOST: Duration = Duration::from_secs(30 * 86_400);
+const SESSION_MAX: Duration = Duration::from_hours(12);
+const SESSION_MAX_MOST: Duration = Duration::from_hours(30 * 24);
 
 /// `oidc` as written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -133,11 +133,6 @@ impl RawOidc {
 }
 
 impl OidcConfig {
-    /// Files that it reads: none.
-    pub(in crate::auth) fn files(&self) -> Vec<At<FileRef>> {
-        Vec::new()
-    }
-
     /// Secrets whose content makes it another provider.
     pub(in crate::auth) fn secrets(&self) -> Vec<At<SecretRef>> {
         let mut all = self.cookie_keys.clone();
@@ -251,7 +246,7 @@ fn session_max(written: Option<At<Time>>, report: &mut Report) -> Duration {
         return SESSION_MAX;
     };
     let time = written.duration();
-    if time < Duration::from_secs(60) || time > SESSION_MAX_MOST {
+    if time < Duration::from_mins(1) || time > SESSION_MAX_MOST {
         report
             .error(
                 written.span(),

@@ -1,4 +1,4 @@
-//! What an identity provider says of itself (OpenID Connect Discovery 1.0): fetched beside the requests, and kept while it
+//! What an identity provider says of itself (`OpenID` Connect Discovery 1.0): fetched beside the requests, and kept while it
 //! is away.
 //!
 //! The document must be the issuer's own to the letter, and its addresses must be URLs; a redirect, HTML or more than
@@ -23,9 +23,9 @@ pub(super) const CALL: CallLimits = CallLimits {
 };
 /// The first pause after a failure; each further one doubles it.
 const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY_MAX: Duration = Duration::from_mins(1);
 /// How long a document is good.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_hours(1);
 
 /// A provider's addresses.
 pub(super) struct Known {

@@ -25,7 +25,7 @@ use crate::contract::prelude::*;
 use crate::contract::value;
 
 /// How long somebody may take to log in.
-const FLOW: Duration = Duration::from_secs(600);
+const FLOW: Duration = Duration::from_mins(10);
 /// A longer page is not returned to.
 const RETURN_MAX: usize = 2048;
 /// Logins of one browser at the same time, in several windows.

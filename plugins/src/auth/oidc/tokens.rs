@@ -24,9 +24,9 @@ use crate::auth::session::{Session, seconds};
 use crate::contract::services::{CallError, Outbound};
 
 /// How long tokens are good where the provider does not say.
-const LIFE: Duration = Duration::from_secs(300);
+const LIFE: Duration = Duration::from_mins(5);
 
-/// What OpenID Connect adds to an answer of the token endpoint.
+/// What `OpenID` Connect adds to an answer of the token endpoint.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct IdFields {
     id_token: Option<String>,
@@ -136,7 +136,7 @@ impl Oidc {
         let tokens = request.request_async(&http).await.map_err(failed)?;
         let (claims, id_token) = match &tokens.extra_fields().id_token {
             Some(id_token) => (self.verified(known, id_token).await?, id_token.clone()),
-            // It need not send a new one (OpenID Connect Core 1.0 section 12.2).
+            // It need not send a new one (`OpenID` Connect Core 1.0 section 12.2).
             None => (
                 session.claims.clone(),
                 session.id_token.clone().unwrap_or_default(),
@@ -183,7 +183,7 @@ impl Oidc {
         }
     }
 
-    /// The claims of an ID token (OpenID Connect Core 1.0 section 3.1.3.7).
+    /// The claims of an ID token (`OpenID` Connect Core 1.0 section 3.1.3.7).
     async fn verified(&self, known: &Known, token: &str) -> Result<Map<String, Value>, LoginError> {
         let mut asked = false;
         loop {

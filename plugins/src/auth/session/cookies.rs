@@ -170,7 +170,7 @@ mod tests {
         let cookies = Cookies::new("session", true);
         for length in [1, PIECE, PIECE + 1, PIECE * PIECES_MAX] {
             let text = "x".repeat(length);
-            let fields = cookies.write(&text, Duration::from_secs(60)).unwrap();
+            let fields = cookies.write(&text, Duration::from_mins(1)).unwrap();
             assert_eq!(cookies.read(&carried(&fields).view()), Ok(Some(text)));
         }
         let too_long = "x".repeat(PIECE * PIECES_MAX + 1);
@@ -181,7 +181,7 @@ mod tests {
     fn a_browser_is_told_to_keep_it_to_itself() {
         let field = |secure| {
             let fields = Cookies::new("session", secure)
-                .write("x", Duration::from_secs(60))
+                .write("x", Duration::from_mins(1))
                 .unwrap();
             fields[0].to_str().unwrap().to_owned()
         };
