@@ -10,6 +10,7 @@ use crate::config::render::Colour;
 mod check;
 mod demo;
 mod explain;
+mod hash;
 mod post;
 mod purge;
 mod reload;
@@ -49,6 +50,8 @@ enum Command {
     Purge(purge::Args),
     /// Make a running gateway hand over to the binary that now has its name
     Upgrade(upgrade::Args),
+    /// Make or hash a credential for a consumer
+    Hash(hash::Args),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the version
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::Purge(args) => purge::run(&args),
         Command::Upgrade(args) => upgrade::run(args),
+        Command::Hash(args) => hash::run(&args),
         Command::Schema => schema::run(),
         Command::Version => version::run(),
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use plugins::contract::report::{Report, Severity};
 
+mod consumers;
 mod dom;
 pub mod env;
 pub mod files;

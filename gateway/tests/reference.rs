@@ -44,6 +44,7 @@ fn loaded(text: &str) -> Loaded {
     let env = BTreeMap::<String, String>::new();
     // A text is no file: what it names is relative to where the test runs.
     let text = text.replace("file:tls/", "file:../conf/tls/");
+    let text = text.replace("file:consumers/", "file:../conf/consumers/");
     load_text("reference.toml", &text, &env).unwrap_or_else(|failure| panic!("{failure:?}"))
 }
 

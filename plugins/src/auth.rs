@@ -34,6 +34,7 @@ pub mod credential;
 mod csrf;
 pub mod forward;
 mod gather;
+pub mod hash;
 pub mod introspection;
 pub mod jwks;
 pub mod jwt;

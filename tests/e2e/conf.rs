@@ -30,7 +30,7 @@ fn movable(text: &str) -> String {
 
 /// The files beside the configurations, which they name.
 fn with_files(mut config: Config) -> Config {
-    for directory in ["pages", "tls"] {
+    for directory in ["pages", "tls", "consumers"] {
         for entry in fs::read_dir(conf().join(directory)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();

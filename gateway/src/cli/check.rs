@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::{Format, WRONG, answer, colour, complain};
+use crate::config::model::{Config, RouteConfig};
 use crate::config::{self, Failure, Loaded, render};
+use crate::routing::{Guard, Guards};
 use crate::runtime;
 
 /// Arguments of `check`.
@@ -73,9 +75,29 @@ fn praise(loaded: &Loaded) -> String {
         _ => format!("{number} {word}s"),
     };
     format!(
-        "ok: {}, {}, {}",
+        "ok: {}, {}, {}{}",
         several(config.listeners.len(), "listener"),
         several(config.routes.len(), "route"),
-        several(config.upstreams.len(), "upstream")
+        several(config.upstreams.len(), "upstream"),
+        public(config)
     )
+}
+
+/// The routes that everybody may call, where not everybody may call all of them.
+fn public(config: &Config) -> String {
+    let is_public = |route: &&RouteConfig| !Guards::of(&route.policies).has(Guard::Auth);
+    let public: Vec<&str> = config
+        .routes
+        .iter()
+        .filter(is_public)
+        .map(|route| &*route.name)
+        .collect();
+    let open = |route: &RouteConfig| route.policies.auth.is_empty();
+    if config.routes.iter().all(open) {
+        return String::new();
+    }
+    match public.as_slice() {
+        [] => "; none is public".to_owned(),
+        names => format!("; public: {}", names.join(", ")),
+    }
 }

@@ -29,6 +29,18 @@ const TRIES: &[(&str, &str)] = &[
         "a browser asks whether a page of the shop may call (CORS preflight)",
         "curl -i -X OPTIONS http://127.0.0.1:8080/orders -H 'origin: https://shop.example.com' -H 'access-control-request-method: POST'",
     ),
+    (
+        "only with a key: 401 that says where it belongs",
+        "curl -i http://127.0.0.1:8080/account/echo",
+    ),
+    (
+        "a consumer with the plan free: see x-consumer, and that the key is gone",
+        "curl http://127.0.0.1:8080/account/echo -H 'x-api-key: demo-free-key'",
+    ),
+    (
+        "and one with the plan premium",
+        "curl http://127.0.0.1:8080/account/echo -H 'x-api-key: demo-premium-key'",
+    ),
     ("no route: 404", "curl -i http://127.0.0.1:8080/nowhere"),
     (
         "a route, but not for this method: 405 with Allow",

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use plugins::chain::{RawNamed, RawPolicies};
+use plugins::contract::file::FileRef;
 use plugins::contract::place::At;
 use plugins::contract::report::Report;
 use plugins::contract::units::{Share, Time};
@@ -17,6 +18,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 mod cache;
+mod consumer;
 mod either;
 mod health;
 mod listener;
@@ -27,6 +29,7 @@ mod switch;
 mod upstream;
 
 pub(super) use cache::{RawCache, RawCacheOrTime, RawCacheQuery, RawCacheZone};
+pub(super) use consumer::{RawConsumer, RawSubject};
 pub(super) use either::Either;
 pub(super) use health::{RawBreaker, RawHealth, RawOutlier};
 pub(super) use listener::{
@@ -70,6 +73,10 @@ pub(super) struct RawFile {
     route: Option<BTreeMap<String, RawRoute>>,
     /// Where answers are kept: `[cache-zone.NAME]`; `default` is there without being written.
     cache_zone: Option<BTreeMap<String, RawCacheZone>>,
+    /// Who may call, and by which credentials: `[consumer.NAME]`.
+    consumer: Option<BTreeMap<String, RawConsumer>>,
+    /// A file with more consumers, however many: `"file:consumers.toml"`. It holds `[consumer.NAME]` tables and nothing else.
+    consumers: Option<FileRef>,
     /// Policies that every route has and none may drop.
     always: Option<RawPolicies>,
     /// Policies that a route may replace.
@@ -171,6 +178,8 @@ pub(super) struct Raw {
     pub(super) stores: BTreeMap<String, At<RawStore>>,
     pub(super) routes: BTreeMap<String, WithPolicies<RawRoute>>,
     pub(super) cache_zones: BTreeMap<String, At<RawCacheZone>>,
+    pub(super) consumers: BTreeMap<String, At<RawConsumer>>,
+    pub(super) consumers_file: Option<At<FileRef>>,
     pub(super) always: RawPolicies,
     pub(super) defaults: Option<WithPolicies<RawDefaults>>,
     pub(super) admin: Option<At<RawAdmin>>,
@@ -192,6 +201,8 @@ impl Raw {
                 "cache-zone" => raw.cache_zones = objects(node, report, read),
                 "store" => raw.stores = objects(node, report, read),
                 "route" => raw.routes = objects(node, report, with_policies),
+                "consumer" => raw.consumers = objects(node, report, read),
+                "consumers" => raw.consumers_file = read(node, report),
                 "always" => {
                     raw.always = read(node, report).map(At::into_inner).unwrap_or_default();
                 }

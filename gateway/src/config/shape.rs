@@ -84,7 +84,7 @@ impl Walk<'_> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema
             .get("additionalProperties")
-            .filter(|one| one.is_object());
+            .filter(|one| one.is_object() || is_anything(one));
         let mut meant = Vec::new();
         let mut dropped = Vec::new();
         for (key, mut node) in std::mem::take(table) {
@@ -200,6 +200,9 @@ impl Walk<'_> {
             self.hurt();
             return Fit::Drop;
         };
+        if is_anything(first) {
+            return Fit::Keep;
+        }
         let span = node.span();
         match node.get_mut() {
             DeValue::String(text) => self.string(text, &span, &fitting),
@@ -262,8 +265,8 @@ impl Walk<'_> {
     }
 
     fn string(&mut self, text: &mut Cow<'_, str>, span: &Span, choices: &[&Value]) -> Fit {
-        if choices.iter().any(|choice| is_secret(choice)) {
-            return self.secret(text, span);
+        if let Some(format) = choices.iter().find_map(|choice| secret_format(choice)) {
+            return self.secret(text, span, format);
         }
         // Read, and complained about, long before.
         if self.path.first().is_some_and(|top| top == "include") {
@@ -310,9 +313,9 @@ impl Walk<'_> {
         Fit::Drop
     }
 
-    /// Checks a reference to a secret. What is no reference may be the secret: it is shown nowhere.
-    fn secret(&mut self, text: &str, span: &Span) -> Fit {
-        let Some(Err(error)) = format_check("secret-reference").map(|check| check(text)) else {
+    /// Checks a reference to a secret, or its hash. What is neither may be the secret: it is shown nowhere.
+    fn secret(&mut self, text: &str, span: &Span, format: &str) -> Fit {
+        let Some(Err(error)) = format_check(format).map(|check| check(text)) else {
             return Fit::Keep;
         };
         self.damage.hide(span.clone());
@@ -337,7 +340,18 @@ fn is_whole(path: &[String]) -> bool {
 }
 
 fn is_secret(schema: &Value) -> bool {
-    schema.get("format").and_then(Value::as_str) == Some("secret-reference")
+    secret_format(schema).is_some()
+}
+
+/// The format of what stands for a secret.
+fn secret_format(schema: &Value) -> Option<&str> {
+    let format = schema.get("format").and_then(Value::as_str)?;
+    matches!(format, "secret-reference" | "key-hash" | "password-hash").then_some(format)
+}
+
+/// Whether anything fits: the operator's own data.
+fn is_anything(schema: &Value) -> bool {
+    *schema == Value::Bool(true)
 }
 
 fn may_hold_password(schema: &Value) -> bool {
@@ -346,6 +360,9 @@ fn may_hold_password(schema: &Value) -> bool {
 
 /// Whether a schema takes values of this kind.
 fn accepts(schema: &Value, kind: &str) -> bool {
+    if is_anything(schema) {
+        return true;
+    }
     let fits = |name: &Value| {
         name.as_str()
             .is_some_and(|name| name == kind || (name == "number" && kind == "integer"))

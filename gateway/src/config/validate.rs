@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use plugins::contract::file::FileRef;
 use plugins::contract::place::{At, Span};
@@ -16,6 +15,7 @@ mod address;
 mod bounds;
 mod cache;
 mod conflict;
+mod consumer;
 mod health;
 mod like;
 mod listener;
@@ -69,6 +69,12 @@ pub(super) fn validate(
     let admin = process::admin(raw.admin, &mut context);
     let access_log = process::access_log(raw.access_log);
     address::check(&listeners, &upstreams, admin.as_ref(), &mut context);
+    let issuers = consumer::Issuers::of(&raw.named.auth);
+    let tables = consumer::Tables {
+        consumers: raw.consumers,
+        file: raw.consumers_file,
+    };
+    let consumers = consumer::all(tables, &issuers, &mut context);
     let routes = route::all(
         route::Tables {
             routes: raw.routes,
@@ -89,7 +95,7 @@ pub(super) fn validate(
         cache_zones,
         stores,
         routes: routes?,
-        consumers: Arc::default(),
+        consumers,
         admin,
         access_log,
     };

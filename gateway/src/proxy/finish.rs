@@ -88,6 +88,8 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
     let cached = progress.cache.as_ref();
     let cached = cached.map(|state| cache::outcome::of(session, state));
     let refreshing = cache::refresh::is_one(session);
+    let identity = ctx.seen.facts.identity();
+    let consumer = identity.and_then(|identity| identity.consumer.as_ref());
     let line = Line {
         time: SystemTime::now(),
         request_id: ctx.seen.id.to_str().unwrap_or_default(),
@@ -99,6 +101,8 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
         query: head.uri.query().filter(|_| ended.query).map(str::as_bytes),
         protocol: protocol(head.version),
         route: ctx.route().map(|route| &*route.name),
+        auth: identity.map(|identity| &*identity.provider),
+        consumer: consumer.map(|consumer| &*consumer.name),
         status: ended.status,
         code: progress.code,
         shadowed: &progress.shadowed,

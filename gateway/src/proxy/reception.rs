@@ -111,6 +111,8 @@ impl Front {
             query: None,
             protocol: "",
             route: None,
+            auth: None,
+            consumer: None,
             status: refusal.status,
             code: Some(refusal.code),
             shadowed: &[],

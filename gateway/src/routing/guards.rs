@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use plugins::chain::PoliciesConfig;
+
 /// A policy that keeps somebody out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guard {
@@ -40,6 +42,21 @@ impl fmt::Display for Guard {
 pub struct Guards(u8);
 
 impl Guards {
+    /// Whom the policies of a route keep out.
+    pub fn of(policies: &PoliciesConfig) -> Self {
+        // Where nobody in particular may pass, nobody is kept out.
+        let mut auth = policies.auth.iter();
+        let known = auth.any(|auth| !auth.config.is_optional());
+        [
+            (Guard::Auth, known),
+            (Guard::Authorize, !policies.authorize.is_empty()),
+            (Guard::IpFilter, !policies.ip_filter.is_empty()),
+        ]
+        .into_iter()
+        .filter(|(_, here)| *here)
+        .fold(Self::NONE, |guards, (guard, _)| guards.with(guard))
+    }
+
     /// No guard.
     pub const NONE: Self = Self(0);
 

@@ -25,7 +25,7 @@ use crate::config::model::{
     RespondConfig, RouteConfig, SplitConfig, TlsConfig, UpstreamId,
 };
 use crate::observe::metrics::Metrics;
-use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
+use crate::routing::{Conflict, Guards, RouteSpec, Router};
 use crate::store::{StoreSecret, Stores};
 use crate::upstream::retry::Retry;
 use crate::upstream::{Upstream, UpstreamError};
@@ -297,23 +297,10 @@ pub fn route_specs(config: &Config, listener: usize) -> Vec<RouteSpec> {
         route.listeners.contains(&listener).then(|| RouteSpec {
             id,
             matcher: route.matcher.clone(),
-            guards: guards(route),
+            guards: Guards::of(&route.policies),
         })
     };
     (0..).zip(&config.routes).filter_map(spec).collect()
-}
-
-fn guards(route: &RouteConfig) -> Guards {
-    let policies = &route.policies;
-    // Where nobody in particular may pass, nobody is kept out.
-    let keeps_out = policies.auth.iter().any(|auth| !auth.config.is_optional());
-    [
-        (Guard::Auth, keeps_out),
-        (Guard::IpFilter, !policies.ip_filter.is_empty()),
-    ]
-    .into_iter()
-    .filter(|(_, here)| *here)
-    .fold(Guards::NONE, |guards, (guard, _)| guards.with(guard))
 }
 
 fn first_conflict(conflicts: Vec<Conflict>) -> CompileError {

@@ -37,6 +37,7 @@ pub(super) struct ApiKey {
 }
 
 impl RawApiKey {
+    #[expect(clippy::unnecessary_wraps, reason = "the shape that every kind has")]
     pub(super) fn validate(self, _table: Span, report: &mut Report) -> Option<ApiKeyConfig> {
         let default = Source::Header(HeaderName::from_static("x-api-key"));
         let sources = Sources::validate(self.from.as_ref(), &[default], report);
@@ -75,12 +76,10 @@ impl ApiKey {
             return Verdict::Rejected(Reason::TooLarge);
         }
         let key = digest(&SHA256, credential.text.as_bytes());
-        match consumers.by_api_key(key.as_ref()) {
-            Some(consumer) => identity(&self.name, consumer).into(),
-            None => {
-                request.facts.note(|| "no consumer has this key".to_owned());
-                Verdict::Rejected(Reason::Unknown)
-            }
+        if let Some(consumer) = consumers.by_api_key(key.as_ref()) {
+            return identity(&self.name, consumer).into();
         }
+        request.facts.note(|| "no consumer has this key".to_owned());
+        Verdict::Rejected(Reason::Unknown)
     }
 }

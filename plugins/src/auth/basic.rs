@@ -27,7 +27,7 @@ use remembered::Remembered;
 const TEXT_BYTES_MAX: usize = 4096;
 
 /// How long a good password is remembered, and a wrong one.
-const KEEP_GOOD: Duration = Duration::from_secs(300);
+const KEEP_GOOD: Duration = Duration::from_mins(5);
 const KEEP_WRONG: Duration = Duration::from_secs(10);
 
 /// `basic` as written.
@@ -55,6 +55,7 @@ pub(super) struct Basic {
 }
 
 impl RawBasic {
+    #[expect(clippy::unnecessary_wraps, reason = "the shape that every kind has")]
     pub(super) fn validate(self, _table: Span, report: &mut Report) -> Option<BasicConfig> {
         let realm = self.realm;
         if let Some(realm) = &realm {

@@ -53,6 +53,7 @@ pub(super) struct ClientCertificate {
 }
 
 impl RawClientCertificate {
+    #[expect(clippy::unnecessary_wraps, reason = "the shape that every kind has")]
     pub(super) fn validate(
         self,
         _table: Span,

@@ -145,15 +145,17 @@ impl RawAuth {
         );
         let identity_headers = outgoing::validate(self.identity_headers.as_ref(), report);
         let strip = self.strip.as_ref().is_none_or(|strip| **strip);
-        let kind = self.kind(table, report)?;
+        let kind = self.kind(table, report);
+        // Without a kind there is a complaint already; the name exists all the same.
+        let provider = kind.map(|kind| ProviderConfig {
+            name: None,
+            kind,
+            identity_headers,
+            strip,
+            mode,
+        });
         Some(AuthConfig {
-            providers: vec![ProviderConfig {
-                name: None,
-                kind,
-                identity_headers,
-                strip,
-                mode,
-            }],
+            providers: provider.into_iter().collect(),
             any: Vec::new(),
             optional: false,
             mode,
@@ -254,28 +256,41 @@ impl RawAuth {
                 return None;
             }
         }
-        use KindConfig as Kind;
-        made(self.jwt, RawJwt::validate, Kind::Jwt, report)
-            .or_else(|| made(self.api_key, RawApiKey::validate, Kind::ApiKey, report))
-            .or_else(|| made(self.basic, RawBasic::validate, Kind::Basic, report))
+        made(self.jwt, RawJwt::validate, KindConfig::Jwt, report)
+            .or_else(|| {
+                made(
+                    self.api_key,
+                    RawApiKey::validate,
+                    KindConfig::ApiKey,
+                    report,
+                )
+            })
+            .or_else(|| made(self.basic, RawBasic::validate, KindConfig::Basic, report))
             .or_else(|| {
                 made(
                     self.introspection,
                     RawIntrospection::validate,
-                    Kind::Introspection,
+                    KindConfig::Introspection,
                     report,
                 )
             })
-            .or_else(|| made(self.forward, RawForward::validate, Kind::Forward, report))
+            .or_else(|| {
+                made(
+                    self.forward,
+                    RawForward::validate,
+                    KindConfig::Forward,
+                    report,
+                )
+            })
             .or_else(|| {
                 made(
                     self.client_certificate,
                     RawClientCertificate::validate,
-                    Kind::ClientCertificate,
+                    KindConfig::ClientCertificate,
                     report,
                 )
             })
-            .or_else(|| made(self.oidc, RawOidc::validate, Kind::Oidc, report))
+            .or_else(|| made(self.oidc, RawOidc::validate, KindConfig::Oidc, report))
     }
 }
 

@@ -117,7 +117,17 @@ impl Source {
             Value::Header(name) => Some(Self::Header(name.clone())),
             Value::Cookie(name) => Some(Self::Cookie(Arc::from(&**name))),
             Value::Query(name) => Some(Self::Query(Arc::from(&**name))),
-            _ => None,
+            Value::ClientIp
+            | Value::Method
+            | Value::Host
+            | Value::HostPart(_)
+            | Value::PathPart(_)
+            | Value::Claim(_)
+            | Value::ConsumerName
+            | Value::ConsumerPlan
+            | Value::Identity
+            | Value::Route
+            | Value::Listener => None,
         }
     }
 

@@ -31,13 +31,8 @@ pub(super) fn gather(
     for placed in found {
         let group = !placed.config.any.is_empty();
         if group && !alone {
-            report
-                .error(
-                    placed.span.clone(),
-                    "auth.nested",
-                    "a list of providers cannot hold another list",
-                )
-                .help("name the providers themselves");
+            nested(placed.span, report);
+            continue;
         }
         optional |= placed.config.optional;
         let own = placed.config.providers.into_iter();
@@ -68,6 +63,16 @@ pub(super) fn gather(
     }]
 }
 
+fn nested(span: Span, report: &mut Report) {
+    report
+        .error(
+            span,
+            "auth.nested",
+            "a list of providers cannot hold another list",
+        )
+        .help("name the providers themselves");
+}
+
 /// The provider that `any` names.
 fn resolve(name: &At<String>, named: &Named, report: &mut Report) -> Option<ProviderConfig> {
     let known: &str = name;
@@ -80,16 +85,10 @@ fn resolve(name: &At<String>, named: &Named, report: &mut Report) -> Option<Prov
         }
         return None;
     };
-    let Some(provider) = config.providers.first() else {
-        report
-            .error(
-                name.span(),
-                "auth.nested",
-                "a list of providers cannot hold another list",
-            )
-            .help("name the providers themselves");
-        return None;
-    };
+    if !config.any.is_empty() {
+        nested(name.span(), report);
+    }
+    let provider = config.providers.first()?;
     Some(ProviderConfig {
         name: Some(known.to_owned()),
         ..provider.clone()

@@ -48,7 +48,7 @@ pub struct Provider {
 enum Kind {
     Jwt(Arc<Jwt>),
     ApiKey(ApiKey),
-    Basic(Basic),
+    Basic(Box<Basic>),
     Introspection(Introspection),
     Forward(Forward),
     ClientCertificate(ClientCertificate),
@@ -109,7 +109,9 @@ impl Kind {
         Ok(match config {
             KindConfig::Jwt(config) => Self::Jwt(Arc::new(Jwt::compile(config, name, services)?)),
             KindConfig::ApiKey(config) => Self::ApiKey(ApiKey::compile(config, name)),
-            KindConfig::Basic(config) => Self::Basic(Basic::compile(config, name, services)?),
+            KindConfig::Basic(config) => {
+                Self::Basic(Box::new(Basic::compile(config, name, services)?))
+            }
             KindConfig::Introspection(config) => {
                 Self::Introspection(Introspection::compile(config, name, services)?)
             }
@@ -224,7 +226,13 @@ impl Provider {
     pub(super) async fn visit(&self, request: &RequestView<'_>) -> Option<Box<Reply>> {
         match &self.kind {
             Kind::Oidc(kind) if kind.has_page(request) => Box::pin(kind.visit(request)).await,
-            _ => None,
+            Kind::Oidc(_)
+            | Kind::Jwt(_)
+            | Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::Introspection(_)
+            | Kind::Forward(_)
+            | Kind::ClientCertificate(_) => None,
         }
     }
 
@@ -232,7 +240,12 @@ impl Provider {
     pub(super) fn absent(&self, request: &RequestView<'_>) -> Option<Box<Reply>> {
         match &self.kind {
             Kind::Oidc(kind) => kind.absent(request),
-            _ => None,
+            Kind::Jwt(_)
+            | Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::Introspection(_)
+            | Kind::Forward(_)
+            | Kind::ClientCertificate(_) => None,
         }
     }
 
@@ -253,7 +266,11 @@ impl Provider {
         match &self.kind {
             Kind::Jwt(kind) => kind.prepare(services).await,
             Kind::Oidc(kind) => kind.prepare(services).await,
-            _ => {}
+            Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::Introspection(_)
+            | Kind::Forward(_)
+            | Kind::ClientCertificate(_) => {}
         }
     }
 
@@ -262,7 +279,11 @@ impl Provider {
         match &self.kind {
             Kind::Jwt(kind) => kind.activate(services),
             Kind::Oidc(kind) => kind.activate(services),
-            _ => {}
+            Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::Introspection(_)
+            | Kind::Forward(_)
+            | Kind::ClientCertificate(_) => {}
         }
     }
 
@@ -271,7 +292,11 @@ impl Provider {
         match &self.kind {
             Kind::Jwt(kind) => kind.unready(),
             Kind::Oidc(kind) => kind.unready(),
-            _ => None,
+            Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::Introspection(_)
+            | Kind::Forward(_)
+            | Kind::ClientCertificate(_) => None,
         }
     }
 }

@@ -44,3 +44,10 @@ pub struct RawAuth {
     /// With `any`: whether requests without a credential may pass. Default: `false`.
     pub(super) optional: Option<At<bool>>,
 }
+
+impl RawAuth {
+    /// Whether its credentials are tokens with a subject.
+    pub fn has_subjects(&self) -> bool {
+        self.jwt.is_some() || self.introspection.is_some() || self.oidc.is_some()
+    }
+}

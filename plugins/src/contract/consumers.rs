@@ -34,9 +34,12 @@ pub struct Directory {
     entries: Vec<Entry>,
     names: AHashMap<Arc<str>, u32>,
     keys: AHashMap<KeyDigest, u32>,
-    subjects: AHashMap<Box<str>, Vec<(Option<Box<str>>, u32)>>,
+    subjects: AHashMap<Box<str>, Vec<Named>>,
     certificates: AHashMap<Box<str>, u32>,
 }
+
+/// Whose tokens name a consumer, if that is said, and which consumer.
+type Named = (Option<Box<str>>, u32);
 
 struct Entry {
     consumer: Arc<Consumer>,
@@ -104,9 +107,7 @@ impl Directory {
         }
         for (provider, subject) in config.subjects {
             let others = self.subjects.entry(subject).or_default();
-            let same = |(of, _): &&(Option<Box<str>>, u32)| {
-                of.is_none() || provider.is_none() || *of == provider
-            };
+            let same = |(of, _): &&Named| of.is_none() || provider.is_none() || *of == provider;
             if let Some((_, first)) = others.iter().find(same) {
                 return Err(twice(*first, Credential::Subject));
             }

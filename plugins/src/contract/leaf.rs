@@ -81,6 +81,8 @@ pub const FORMATS: &[Format] = &[
     ("key-set", check::<crate::auth::jwt::KeySet>),
     ("service-url", check::<crate::auth::jwt::ServiceUrl>),
     ("value", check::<super::value::Value>),
+    ("key-hash", check::<crate::auth::hash::KeyHash>),
+    ("password-hash", check::<crate::auth::hash::PasswordHash>),
     ("template", check::<super::template::Template>),
 ];
 

@@ -1,6 +1,7 @@
 //! Listens to the chain and writes every policy's verdict down, and which policies were not asked.
 
 use plugins::chain::{Observer, Step};
+use plugins::contract::facts::Facts;
 use plugins::contract::flow::Flow;
 
 use super::story::{Policy, Verdict};
@@ -13,6 +14,8 @@ use crate::runtime::route::Route;
 /// Writes down every policy's verdict.
 pub(super) struct Heard<'a> {
     pub(super) sources: &'a SourceMap,
+    /// Where policies say why.
+    pub(super) facts: &'a Facts,
     pub(super) policies: Vec<Policy>,
 }
 
@@ -36,6 +39,7 @@ impl Observer for Heard<'_> {
             },
             status: answer.map(|answer| answer.status.as_u16()),
             code: refusal.map(|refusal| refusal.code),
+            why: self.facts.take_notes(),
         });
     }
 }
@@ -46,6 +50,7 @@ impl Heard<'_> {
         let Self {
             sources,
             mut policies,
+            ..
         } = self;
         let (asked, mut place) = (policies.len(), 0);
         route.policies.visit(|plugin, name, span, layer| {
@@ -59,6 +64,7 @@ impl Heard<'_> {
                     verdict: Verdict::NotAsked,
                     status: None,
                     code: None,
+                    why: Vec::new(),
                 });
             }
         });

@@ -110,6 +110,9 @@ pub(super) struct Policy {
     pub(super) status: Option<u16>,
     /// Code of its refusal.
     pub(super) code: Option<&'static str>,
+    /// What the operator may know of its reasons, and the client not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) why: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -250,6 +250,7 @@ impl Arrival<'_> {
         }
         let mut heard = Heard {
             sources,
+            facts: &self.facts,
             policies: Vec::new(),
         };
         let mut memory = Memory::default();

@@ -147,10 +147,18 @@ fn policies(policies: &[Policy]) -> String {
             ])
         })
         .collect();
-    format!(
-        "Policies, in the order in which they are asked\n{}",
-        table::lines(&rows, "  ")
-    )
+    let mut text = "Policies, in the order in which they are asked\n".to_owned();
+    // Reasons stand below the row that they belong to; the columns are those of all rows.
+    for (line, policy) in table::lines(&rows, "  ").lines().zip(policies) {
+        text.push_str(line);
+        text.push('\n');
+        for reason in &policy.why {
+            text.push_str("       ");
+            text.push_str(reason);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 fn verdict(policy: &Policy) -> (&'static str, String) {

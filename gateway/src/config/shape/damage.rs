@@ -95,9 +95,10 @@ fn without(table: &mut DeTable<'_>, gone: &BTreeSet<(String, String)>) {
     for (plugin, node) in table {
         let plugin = plugin.get_ref().as_ref();
         // `auth = { any = [...] }` is a list in a table.
-        let list = match node.get_mut() {
-            DeValue::Table(table) => table.get_mut("any").map(Spanned::get_mut),
-            other => Some(other),
+        let list = if let DeValue::Table(table) = node.get_mut() {
+            table.get_mut("any").map(Spanned::get_mut)
+        } else {
+            Some(node.get_mut())
         };
         if let Some(DeValue::Array(items)) = list {
             let taken = std::mem::replace(items, DeArray::new());

@@ -4,7 +4,7 @@ use plugins::contract::place::Span;
 
 use super::Context;
 use super::route::Draft;
-use crate::routing::{Conflict, Guard, Guards, RouteSpec, Router};
+use crate::routing::{Conflict, Guards, RouteSpec, Router};
 
 /// Builds the router of each listener, as the runtime will, for its complaints.
 pub(super) fn check(drafts: &[Draft], context: &mut Context<'_>) {
@@ -32,14 +32,10 @@ fn reached_by(draft: &Draft, listener: usize) -> bool {
 }
 
 fn spec(id: u32, draft: &Draft) -> Option<RouteSpec> {
-    let mut guards = Guards::NONE;
-    if !draft.policies.ip_filter.is_empty() {
-        guards = guards.with(Guard::IpFilter);
-    }
     Some(RouteSpec {
         id,
         matcher: draft.matcher.clone()?,
-        guards,
+        guards: Guards::of(&draft.policies),
     })
 }
 

@@ -30,6 +30,10 @@ pub struct Line<'a> {
     pub protocol: &'a str,
     /// Name of the route.
     pub route: Option<&'a str>,
+    /// Which provider has said who asked.
+    pub auth: Option<&'a str>,
+    /// Name of the consumer who asked.
+    pub consumer: Option<&'a str>,
     /// Status of the answer; 499 when the client went away before any.
     pub status: u16,
     /// Which refusal or failure it was.
@@ -90,6 +94,12 @@ impl Line<'_> {
         plain(out, key!("protocol"), self.protocol);
         if let Some(route) = self.route {
             plain(out, key!("route"), route);
+        }
+        if let Some(auth) = self.auth {
+            plain(out, key!("auth"), auth);
+        }
+        if let Some(consumer) = self.consumer {
+            plain(out, key!("consumer"), consumer);
         }
         number(out, key!("status"), u64::from(self.status));
         if let Some(code) = self.code {
@@ -246,6 +256,8 @@ mod tests {
             query: None,
             protocol: "HTTP/1.1",
             route: Some("orders"),
+            auth: None,
+            consumer: None,
             status: 200,
             code: None,
             shadowed: &[],

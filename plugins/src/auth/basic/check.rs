@@ -102,8 +102,8 @@ mod tests {
         let busy = checker.check("x".into(), HASH.into()).await;
         assert_eq!(busy, Outcome::Busy);
         drop(held);
-        let checked = checker.check("x".into(), HASH.into()).await;
-        assert_eq!(checked, Outcome::Checked(false));
+        let verdict = checker.check("x".into(), HASH.into()).await;
+        assert_eq!(verdict, Outcome::Checked(false));
         assert_eq!(checker.waiting.load(Ordering::Acquire), 0);
     }
 

@@ -45,7 +45,7 @@ fn judged(authorization: &str, consumers: &Directory) -> String {
     match wait(basic.judge(&credential, &view, consumers)) {
         Verdict::Accepted(accepted) => accepted.identity.subject.to_string(),
         Verdict::Rejected(reason) => reason.label().into(),
-        _ => "else".into(),
+        Verdict::Unavailable(_) | Verdict::Busy | Verdict::Answer(_) => "else".into(),
     }
 }
 
