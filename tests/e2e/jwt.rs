@@ -296,6 +296,19 @@ fn a_new_key_is_fetched_once_however_many_tokens_name_it() {
 }
 
 #[test]
+fn a_new_key_is_found_though_tokens_name_none() {
+    let (old, new) = (Issuer::new("old", "ES256"), Issuer::new("new", "ES256"));
+    let (gateway, idp, _orders) = published(&[&old], "\"ES256\"", "");
+    idp.on("/keys", key_set(&[&new]));
+    let token = new.nameless_token(&claims(&json!({})));
+    assert_eq!(ask(&gateway, &token).status, 200);
+    for _ in 0..10 {
+        assert_invalid(&ask(&gateway, &old.nameless_token(&claims(&json!({})))));
+    }
+    assert_eq!(idp.requests().len(), 2);
+}
+
+#[test]
 fn the_last_good_keys_stay_when_the_provider_goes_wrong() {
     let issuer = Issuer::new("a", "ES256");
     let (gateway, mut idp, _orders) = published(&[&issuer], "\"ES256\"", "");

@@ -151,7 +151,7 @@ impl Jwt {
         };
         let mut verified = self.by_keys(&opened, now);
         if let (Err(trouble), Issuer::Remote(remote)) = (&verified, &self.issuer)
-            && trouble.may_pass()
+            && trouble.may_pass(&opened)
             && remote.refresh().await
         {
             verified = self.by_keys(&opened, now);
@@ -231,8 +231,11 @@ impl Jwt {
 
 impl Trouble {
     /// Whether newer keys could help.
-    fn may_pass(&self) -> bool {
-        matches!(self, Self::NoKeys | Self::Fault(Fault::UnknownKey))
+    fn may_pass(&self, token: &Unverified<'_>) -> bool {
+        match self {
+            Self::NoKeys => true,
+            Self::Fault(fault) => token.may_be_newer_than_the_keys(fault),
+        }
     }
 }
 

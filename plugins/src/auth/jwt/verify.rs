@@ -41,6 +41,16 @@ pub struct Verified {
     pub until: SystemTime,
 }
 
+impl Unverified<'_> {
+    /// Whether newer keys could make a token good that is refused for this. One that names no key shows by its signature
+    /// alone that its issuer has another.
+    pub fn may_be_newer_than_the_keys(&self, fault: &Fault) -> bool {
+        let nameless = self.header.kid.is_none();
+        *fault == Fault::UnknownKey
+            || nameless && matches!(fault, Fault::Signature | Fault::NoKey(_))
+    }
+}
+
 impl Terms {
     /// Judges a token's shape and header.
     pub fn open<'a>(&self, token: &'a str) -> Result<Unverified<'a>, Fault> {
