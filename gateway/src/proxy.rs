@@ -112,6 +112,10 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         match request::admit(session, ctx).await {
+            None if ctx.route().is_some_and(|route| route.cache.is_some()) => {
+                // In a box of its own: requests of other routes would carry it along.
+                Box::pin(cache::quick::answer(session, ctx)).await
+            }
             None => Ok(false),
             Some(reply) => reply::send(session, ctx, &reply).await.map(|()| true),
         }

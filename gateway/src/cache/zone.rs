@@ -132,6 +132,11 @@ impl Zone {
             self.forget(&old);
         }
         self.charge(entry, entry.head_weight());
+        if entry.is_gone() {
+            // It had to go before it could be found.
+            self.remove(entry);
+            self.index.lock().remove(entry);
+        }
     }
 
     /// Makes an answer one that is found; those that are not any more.

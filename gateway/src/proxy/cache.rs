@@ -1,6 +1,7 @@
 //! Answers that are kept, on the data path: what Pingora's cache engine asks of us, and what we make of its answers.
 //!
 //! ```text
+//! quick ──fresh, nothing special asked──────────────────▶ answered
 //! enable ─ key ─ found ──fresh──────────────────────────▶ answered (Age, Cache-Status)
 //!                  │ stale, while revalidate ─ refresh ─▶ answered
 //!                  └ stale, or none ─ may_ask ─ upstream ─ confirmed (304) ─ store ─▶ answered
@@ -9,6 +10,7 @@
 mod changed;
 mod key;
 pub(super) mod outcome;
+pub(super) mod quick;
 pub(super) mod refresh;
 mod store;
 mod told;
@@ -64,6 +66,8 @@ pub(super) struct State {
     /// Why the cache is left out, or why the answer is not kept.
     reason: Option<&'static str>,
     bypassed: bool,
+    /// Whether it was answered without the engine.
+    quick: bool,
 }
 
 /// Decides whether the cache is asked at all.
@@ -84,6 +88,7 @@ pub(super) fn enable(session: &mut Session, ctx: &mut Ctx) {
         confirmed: None,
         reason: passes_by,
         bypassed: passes_by.is_some(),
+        quick: false,
     };
     if passes_by.is_none() {
         let left = remaining(ctx.seen.deadline, Instant::now()).unwrap_or_default();

@@ -1,13 +1,14 @@
 //! What the cache would do with a request: the route's own rules are asked, with nothing stored.
 
 use super::tell::Scene;
-use crate::admin::describe;
 use crate::cache::directives::RequestDirectives;
 use crate::routing::RouteRequest;
 
-/// One sentence; none where the route keeps no answers.
-pub(super) fn of(scene: &Scene<'_>) -> Option<String> {
-    let (policy, config) = (scene.route.cache.as_ref()?, scene.config.cache.as_ref()?);
+/// A line for each thing worth knowing; none where the route keeps no answers.
+pub(super) fn of(scene: &Scene<'_>) -> Vec<String> {
+    let Some(policy) = &scene.route.cache else {
+        return Vec::new();
+    };
     let view = scene.view;
     let request = RouteRequest {
         method: view.method,
@@ -19,21 +20,20 @@ pub(super) fn of(scene: &Scene<'_>) -> Option<String> {
     let asks = RequestDirectives::read(view.headers);
     let streams = view.headers.contains_key(http::header::UPGRADE);
     if let Some(reason) = policy.passes_by(&request, view.body, streams, &asks) {
-        return Some(format!("is left out: {}", meaning(reason)));
+        return vec![format!("is left out: {}", meaning(reason))];
     }
-    let identity = view.facts.identity();
-    let asker = policy.asker(view.headers, identity.is_some());
-    let mut said = format!(
-        "is asked first; an answer is kept {}",
-        describe::cache_line(config)
-    );
+    let asker = policy.asker(view.headers, view.facts.identity().is_some());
+    let mut said = vec!["is asked first".to_owned()];
     if asker.authorization || asker.cookie {
-        said.push_str("; the request holds credentials, so only what its origin says counts");
+        said.push("no ttl applies: the request holds credentials".to_owned());
     }
     if policy.authenticated && !policy.shared {
-        said.push_str(", for this identity alone unless its origin calls it public");
+        said.push(
+            "keeps the answer for this identity alone, unless its origin calls it public"
+                .to_owned(),
+        );
     }
-    Some(said)
+    said
 }
 
 fn meaning(reason: &str) -> &'static str {

@@ -161,8 +161,8 @@ pub(super) struct Forward {
     /// The request line that the upstream gets.
     pub(super) request_line: String,
     pub(super) changes: Vec<Change>,
-    /// What the cache would do; missing where the route keeps no answers.
-    pub(super) cache: Option<String>,
+    /// What the cache would do; empty where the route keeps no answers.
+    pub(super) cache: Vec<String>,
     /// What follows a failed attempt; empty without a retry policy.
     pub(super) retry: Vec<Repeat>,
     /// Whether a second target would be asked as well, where the policy has a say.

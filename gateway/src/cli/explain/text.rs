@@ -214,8 +214,8 @@ fn forward(forward: &Forward) -> Vec<String> {
         "The upstream gets\n  {}\n{changes}",
         forward.request_line
     ));
-    if let Some(cache) = &forward.cache {
-        paragraphs.push(format!("The cache {cache}"));
+    if !forward.cache.is_empty() {
+        paragraphs.push(format!("The cache\n  {}\n", forward.cache.join("\n  ")));
     }
     if !forward.retry.is_empty() {
         paragraphs.push(retry(&forward.retry));

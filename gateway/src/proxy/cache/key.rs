@@ -1,6 +1,5 @@
 //! The key of a request: everything that makes it another one.
 
-use http::header::HeaderMap;
 use pingora::http::RequestHeader;
 use pingora_cache::CacheKey;
 use plugins::contract::value::ValueError;
@@ -19,15 +18,24 @@ pub(super) fn ask(
     ctx: &Ctx,
     policy: &CachePolicy,
 ) -> Result<Ask, ValueError> {
+    let (shared, own) = keys(head, ctx, policy)?;
+    Ok(Ask::new(shared, own, head.headers.clone()))
+}
+
+/// The key of what may serve every identity and, on routes that know who asks, of what serves this one alone.
+pub(super) fn keys(
+    head: &RequestHeader,
+    ctx: &Ctx,
+    policy: &CachePolicy,
+) -> Result<(Key, Option<Key>), ValueError> {
     let shared = shared(head, ctx, policy)?;
-    let fields: HeaderMap = head.headers.clone();
     let own = policy.authenticated.then(|| {
         let mut own = shared.clone();
         let identity = ctx.seen.facts.identity();
         own.optional(identity.map(|identity| identity.key().as_bytes()));
         own
     });
-    Ok(Ask::new(shared, own, fields))
+    Ok((shared, own))
 }
 
 fn shared(head: &RequestHeader, ctx: &Ctx, policy: &CachePolicy) -> Result<Key, ValueError> {

@@ -17,6 +17,13 @@ pub(in crate::proxy) struct Done {
 
 /// Reads it off the engine.
 pub(in crate::proxy) fn of(session: &Session, state: &State) -> Done {
+    if state.quick {
+        return Done {
+            result: CacheResult::Hit,
+            reason: None,
+            stored: false,
+        };
+    }
     let verdict = state.found.as_ref().map(|(_, verdict)| *verdict);
     let (result, reason, stored) = match session.cache.phase() {
         CachePhase::Hit => match verdict {
