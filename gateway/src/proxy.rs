@@ -254,6 +254,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         reused: bool,
     ) -> Box<Error> {
+        cache::broke(session);
         forward::again::broke(session, ctx, error, reused)
     }
 

@@ -25,7 +25,7 @@ use pingora::prelude::{Error, Result, Session};
 use pingora::protocols::http::conditional_filter::not_modified_filter;
 use pingora::{ErrorSource, ErrorType};
 use pingora_cache::storage::HandleHit;
-use pingora_cache::{CacheKey, CacheOptionOverrides, ForcedFreshness};
+use pingora_cache::{CacheKey, CacheOptionOverrides, CachePhase, ForcedFreshness, NoCacheReason};
 use plugins::contract::flow::Refusal;
 
 use super::ctx::Ctx;
@@ -269,6 +269,17 @@ pub(super) fn covers(ctx: &mut Ctx, error: Option<&Error>) -> bool {
         *verdict == Use::Stale && entry.times.covers_errors(SystemTime::now())
     });
     covered && !ours_to_say && *error.esource() != ErrorSource::Downstream
+}
+
+/// An answer that was being stored has broken off: nobody may find it from now on, not even before the client hears of it.
+pub(super) fn broke(session: &mut Session) {
+    let storing = matches!(
+        session.cache.phase(),
+        CachePhase::Miss | CachePhase::Expired
+    );
+    if storing && session.cache.miss_handler().is_some() {
+        session.cache.disable(NoCacheReason::UpstreamError);
+    }
 }
 
 /// `scheme://host[:port]/path` of a request, as purges name it.
