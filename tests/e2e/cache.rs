@@ -1,6 +1,7 @@
 //! Answers that are kept: whose, for how long, and what clients and operators are told of it.
 
 mod coalescing;
+mod identities;
 mod poisoning;
 mod purges;
 mod stale;
