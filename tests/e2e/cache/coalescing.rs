@@ -80,7 +80,10 @@ fn an_answer_that_breaks_off_is_never_given() {
         "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
     ));
     let mut client = gateway.client();
-    assert!(client.try_request("GET", "/", &[], b"").is_err());
+    // Cut, or a failure where nothing of it had been sent yet.
+    if let Ok(answer) = client.try_request("GET", "/", &[], b"") {
+        assert_eq!(answer.status, 502);
+    }
     let answer = gateway.get("/");
     assert_eq!(answer.status, 200);
     assert_cache(&answer, "fwd=uri-miss");
