@@ -1,6 +1,6 @@
 //! `gateway explain` foretells what the gateway then does: the same file, the same request, the same end.
 
-use harness::{Backend, Client, Config, Gateway, Response, cli};
+use harness::{Authority, Backend, Client, Config, Gateway, Response, cli};
 use serde_json::Value;
 
 const TEXT: &str = r#"
@@ -209,4 +209,45 @@ fn a_wrong_file_and_wrong_words_exit_with_2() {
     assert_eq!(cli(&["explain", &file, "G@T / x"]).code, Some(2));
     assert_eq!(cli(&["explain", &file]).code, Some(2));
     assert_eq!(orders.connections(), 0, "explain opens no socket");
+}
+
+#[test]
+fn the_time_that_the_upstream_is_told_is_foretold() {
+    let orders = Backend::start();
+    let route = "[route.all]\nmatch = \"/**\"\nupstream = \"orders\"\ntimeout = \"3s\"\n\
+                 deadline-from = \"header.x-request-timeout\"\n";
+    let gateway = Gateway::start(crate::fixture::config(route, &orders));
+    for (sent, told) in [
+        (&[("x-request-timeout", "250ms")][..], "250ms"),
+        (&[], "3000ms"),
+    ] {
+        let story = foretold(&gateway, &("GET", "x", "/", sent));
+        let mut changes = pairs(&story["outcome"]["changes"], "after");
+        let found = changes.find(|(name, _)| *name == "x-request-timeout");
+        let shown = found.map_or(sent.first().map(|(_, value)| *value), |(_, value)| value);
+        assert_eq!(shown, Some(told), "{story}");
+    }
+}
+
+#[test]
+fn a_host_that_no_certificate_covers_is_foretold() {
+    let identity = Authority::new("site").issue(&["*.example.com"]);
+    let text = "[listener.public]\naddress = \"@address.public@\"\n\
+                tls = { certificates = [{ cert = \"file:site.pem\", key = \"file:site.key\" }] }\n\
+                [route.all]\nmatch = \"/**\"\nrespond = { status = 204 }\n";
+    let config = Config::new(text)
+        .file("site.pem", identity.cert.as_str())
+        .file("site.key", identity.key.as_str());
+    let gateway = Gateway::start(config);
+    for (host, status, code) in [
+        ("api.example.com", 204, Value::Null),
+        ("other.test", 421, "host.misdirected".into()),
+    ] {
+        let outcome = &foretold(&gateway, &("GET", host, "/", &[]))["outcome"];
+        assert_eq!(
+            (&outcome["status"], &outcome["code"]),
+            (&status.into(), &code),
+            "{host}"
+        );
+    }
 }

@@ -60,7 +60,12 @@ fn refusals_are_a_status_of_the_call() {
     let moved = client.request(call("/moved.Service/Call"));
     assert_eq!(moved.header("grpc-status"), Some("14"), "{moved:?}");
     assert_eq!(orders.connections(), 0);
-    assert_eq!(gateway.wait_access_log(5)[0]["code"], "ip-filter.denied");
+    let line = &gateway.wait_access_log(5)[0];
+    assert_eq!(line["code"], "ip-filter.denied");
+    assert_eq!(
+        (&line["status"], &line["grpc_status"]),
+        (&200.into(), &7.into())
+    );
     let plain =
         client.request(H2Request::new("POST", "/none").header("content-type", "application/json"));
     assert_eq!((plain.status, plain.code().as_str()), (404, "route.none"));

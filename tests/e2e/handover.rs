@@ -10,7 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use harness::wait::DEADLINE;
-use harness::{Backend, Client, Config, Gate, Gateway, Instance, Script, Stranger, cli, wait};
+use harness::{
+    Authority, Backend, Client, Config, Gate, Gateway, Instance, Script, Stranger, Tls, cli, wait,
+};
 use load::Load;
 
 /// Answers tell which process gave them, and backends see who asked.
@@ -110,6 +112,43 @@ fn what_is_in_flight_finishes_and_idle_connections_may_ask_once_more() {
         (last.text().as_str(), last.header("connection")),
         ("done", Some("close"))
     );
+    assert_eq!(
+        former.wait_exit(DEADLINE).code(),
+        Some(0),
+        "{}",
+        former.log()
+    );
+}
+
+#[test]
+fn encrypted_listeners_go_over_as_well() {
+    let authority = Authority::new("site");
+    let identity = authority.issue(&["localhost"]);
+    let backend = Backend::start();
+    let text = format!(
+        "{TEXT}\n[listener.public.tls]\ncertificates = [{{ cert = \"file:site.pem\", key = \"file:site.key\" }}]\n"
+    );
+    let config = config(&text, &backend)
+        .file("site.pem", identity.cert.as_str())
+        .file("site.key", identity.key.as_str());
+    let mut gateway = Gateway::start(config);
+    let tls = Tls::new(&authority, "localhost");
+    let addr = gateway.addr();
+    let asked = |client: &mut Client| {
+        let answer = client.request("GET", "/", &[("host", "localhost")], b"");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.header("x-generation").unwrap_or_default().to_owned()
+    };
+    let mut idle = tls.connect(addr);
+    assert_eq!(asked(&mut idle), "1");
+    let mut shaken = tls.connect(addr);
+    let mut former = upgrade(&mut gateway, "2");
+    // Who was connected is answered once more, and who comes now is served by the successor.
+    assert_eq!(asked(&mut idle), "1");
+    assert_eq!(asked(&mut shaken), "1");
+    for _ in 0..20 {
+        assert_eq!(asked(&mut tls.connect(addr)), "2");
+    }
     assert_eq!(
         former.wait_exit(DEADLINE).code(),
         Some(0),

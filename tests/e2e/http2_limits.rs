@@ -1,6 +1,6 @@
 //! Frames by hand: what a client of HTTP/2 may do, and how one that abuses it is ended while others are served.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use harness::client::reading;
@@ -143,6 +143,46 @@ fn rapid_resets_end_the_connection() {
         orders.requests().len()
     );
     assert_eq!(gateway.get("/after").status, 200);
+}
+
+#[test]
+fn resets_of_requests_that_were_under_way_end_the_connection_too() {
+    let (gateway, orders) = forwarding("", "");
+    orders.always(harness::Script::stall());
+    let mut stream = TcpStream::connect(gateway.addr()).unwrap();
+    stream.write_all(START).unwrap();
+    // Each is let go as far as the backend before it is reset.
+    let reset = |stream: &mut TcpStream, number: u32| {
+        let id = number * 2 + 1;
+        stream.write_all(&get(id, 5))?;
+        orders.wait_requests(number as usize + 1);
+        stream.write_all(&frame(RESET, 0, id, &8_u32.to_be_bytes()))
+    };
+    for number in 0..500 {
+        reset(&mut stream, number).unwrap();
+    }
+    reset(&mut stream, 500).unwrap();
+    let answer = reading(&stream, DEADLINE, |_| false);
+    assert!(answer.closed);
+    orders.always(harness::Script::echo());
+    assert_eq!(gateway.get("/after").status, 200);
+}
+
+#[test]
+fn a_unix_socket_speaks_it_as_well() {
+    let text = "[listener.public]\naddress = \"unix:@dir@/public.sock\"\n\
+                [route.all]\nmatch = \"/**\"\nrespond = { status = 200, body = \"by unix\" }\n";
+    let gateway = harness::Gateway::start(text);
+    let mut stream = std::os::unix::net::UnixStream::connect(gateway.path("public.sock")).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(&[START, &get(1, 5)].concat()).unwrap();
+    let mut bytes = Vec::new();
+    while !frames(&bytes).iter().any(|one| one.3 == b"by unix") {
+        let mut piece = [0; 4096];
+        let count = stream.read(&mut piece).unwrap();
+        assert!(count > 0, "{bytes:?}");
+        bytes.extend_from_slice(&piece[..count]);
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Upgrades: a WebSocket passes as a tunnel of bytes, and no policy is skipped because a request asks for one.
 
-use harness::{Client, Gateway, Script};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+
+use harness::{Client, Config, Gateway, Script};
 
 use crate::fixture::{assert_refused, assert_usable, forwarding, gateway};
 
@@ -143,4 +146,38 @@ fn other_protocols_are_not_offered_to_the_upstream() {
     let seen = orders.last();
     assert!(!seen.headers.has("upgrade") && !seen.headers.has("http2-settings"));
     assert_usable(&mut client, "/");
+}
+
+#[test]
+fn a_tunnel_opens_though_its_upstream_agrees_unasked() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // Before a byte of the request was read, or has come at all.
+            let agreed = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+            stream.write_all(agreed.as_bytes()).unwrap();
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut line = String::new();
+                while line != "\r\n" {
+                    line.clear();
+                    reader.read_line(&mut line).unwrap();
+                }
+                let mut bytes = [0; 5];
+                reader.read_exact(&mut bytes).unwrap();
+                stream.write_all(&bytes).unwrap();
+            });
+        }
+    });
+    let text = "[listener.public]\naddress = \"@address.public@\"\n\
+                [upstream.orders]\ntargets = [\"@upstream.orders@\"]\n\
+                [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n";
+    let gateway = Gateway::start(Config::new(text).upstream("orders", addr));
+    for _ in 0..50 {
+        let mut client = shake_hands(&gateway);
+        client.send(b"hello").unwrap();
+        assert_eq!(client.read_exactly(5), b"hello");
+    }
 }

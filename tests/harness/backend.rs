@@ -20,7 +20,7 @@ pub use health::{GrpcHealth, Serving};
 pub use script::{Ending, Gate, Script};
 pub use tls::{Handshake, TlsFront, TlsSetup, certificates};
 
-use crate::ports;
+use crate::ports::{self, Reservation};
 use crate::wait::{self, DEADLINE};
 use crate::wire::Headers;
 
@@ -61,6 +61,8 @@ pub struct Backend {
     addr: SocketAddr,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
+    /// Keeps the port for who starts again there.
+    _port: Option<Reservation>,
 }
 
 #[derive(Debug, Default)]
@@ -106,10 +108,9 @@ impl Backend {
     }
 
     fn listening(name: &str, addr: SocketAddr) -> Self {
+        let port = (addr.port() == 0).then(ports::reserve);
+        let addr = port.as_ref().map_or(addr, Reservation::addr);
         let listener = TcpListener::bind(addr).unwrap_or_else(|error| panic!("{addr}: {error}"));
-        let addr = listener
-            .local_addr()
-            .expect("a bound listener has an address");
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             ..Shared::default()
@@ -122,6 +123,7 @@ impl Backend {
             addr,
             shared,
             accepting: Some(accepting),
+            _port: port,
         }
     }
 

@@ -1,11 +1,17 @@
-//! One POST over HTTP/1.1 with every wait limited, to an admin listener on a plain TCP or unix socket.
+//! One POST over HTTP/1.1 with every wait limited, to an admin listener on TCP, with or without TLS, or a unix socket.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, ServerName};
 
 /// The environment variable that holds the admin token; an argument would show in every list of processes.
 pub(super) const TOKEN: &str = "GATEWAY_ADMIN_TOKEN";
@@ -21,6 +27,8 @@ const ANSWER_MAX: u64 = 16 << 20;
 pub(super) enum Address {
     /// `http://host:port`
     Tcp(String),
+    /// `https://host:port`
+    Tls(String),
     /// `unix:/path`
     Unix(PathBuf),
 }
@@ -38,9 +46,12 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
             return Ok(Self::Unix(path.into()));
         }
-        let rest = text
-            .strip_prefix("http://")
-            .ok_or("write http://ADDRESS:PORT or unix:/PATH")?;
+        let (encrypted, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://"))
+        {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return Err("write http://ADDRESS:PORT, https://… or unix:/PATH"),
+        };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.is_empty()
             || authority.contains(['/', '?', '#', '@'])
@@ -49,11 +60,12 @@ impl FromStr for Address {
             return Err("write http://ADDRESS:PORT with nothing behind it");
         }
         let bare = authority.ends_with(']') || !authority.contains(':');
-        Ok(Self::Tcp(if bare {
-            format!("{authority}:80")
-        } else {
-            authority.to_owned()
-        }))
+        Ok(match (encrypted, bare) {
+            (true, true) => Self::Tls(format!("{authority}:443")),
+            (true, false) => Self::Tls(authority.to_owned()),
+            (false, true) => Self::Tcp(format!("{authority}:80")),
+            (false, false) => Self::Tcp(authority.to_owned()),
+        })
     }
 }
 
@@ -69,10 +81,23 @@ pub(super) fn refusal(status: u16, title: Option<&str>, with_token: bool) -> Str
     }
 }
 
+/// What the arguments lack.
+pub(super) fn lack(to: &Address, trusted: Option<&Path>) -> Option<&'static str> {
+    let lacks = matches!(to, Address::Tls(_)) && trusted.is_none();
+    lacks.then_some(
+        "error: https needs --ca FILE: the authority of the admin listener's certificate\n",
+    )
+}
+
 /// Sends the request and reads the whole answer.
-pub(super) fn post(to: &Address, path: &str, token: Option<&str>) -> io::Result<Answer> {
+pub(super) fn post(
+    to: &Address,
+    path: &str,
+    token: Option<&str>,
+    trusted: Option<&Path>,
+) -> io::Result<Answer> {
     let host = match to {
-        Address::Tcp(authority) => authority,
+        Address::Tcp(authority) | Address::Tls(authority) => authority,
         Address::Unix(_) => "localhost",
     };
     let token = token.map(authorization).transpose()?.unwrap_or_default();
@@ -80,11 +105,10 @@ pub(super) fn post(to: &Address, path: &str, token: Option<&str>) -> io::Result<
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n{token}\r\n"
     );
     match to {
-        Address::Tcp(authority) => {
-            let stream = connect(authority)?;
-            stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-            stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
-            exchange(stream, &head)
+        Address::Tcp(authority) => exchange(connect(authority)?, &head),
+        Address::Tls(authority) => {
+            let session = tls(authority, trusted)?;
+            exchange(StreamOwned::new(session, connect(authority)?), &head)
         }
         Address::Unix(path) => {
             let stream = UnixStream::connect(path)?;
@@ -110,11 +134,47 @@ fn connect(authority: &str) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in authority.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+                stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
+                return Ok(stream);
+            }
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// The client's side of a handshake with whoever an authority of this file vouches for.
+fn tls(authority: &str, trusted: Option<&Path>) -> io::Result<ClientConnection> {
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = trusted {
+        let read = CertificateDer::pem_file_iter(file).map_err(|error| unreadable(file, &error))?;
+        for certificate in read {
+            let certificate = certificate.map_err(|error| unreadable(file, &error))?;
+            roots.add(certificate).map_err(io::Error::other)?;
+        }
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    let host = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
+    let name = ServerName::try_from(host).map_err(io::Error::other)?;
+    ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)
+}
+
+fn unreadable(file: &Path, error: &pem::Error) -> io::Error {
+    let message = format!("{} holds no certificates: {error}", file.display());
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 fn exchange(mut stream: impl Read + Write, head: &str) -> io::Result<Answer> {
@@ -149,6 +209,9 @@ mod tests {
         let tcp = |text: &str| Ok(Address::Tcp(text.to_owned()));
         assert_eq!("http://127.0.0.1:9090".parse(), tcp("127.0.0.1:9090"));
         assert_eq!("http://[::1]/".parse(), tcp("[::1]:80"));
+        let tls = |text: &str| Ok(Address::Tls(text.to_owned()));
+        assert_eq!("https://a".parse(), tls("a:443"));
+        assert_eq!("https://[::1]:9090".parse(), tls("[::1]:9090"));
         assert_eq!(
             "unix:/run/gw.sock".parse(),
             Ok(Address::Unix("/run/gw.sock".into()))
@@ -157,7 +220,8 @@ mod tests {
             "",
             "unix:",
             "127.0.0.1:9090",
-            "https://a:1",
+            "https://",
+            "ftp://a:1",
             "http://",
             "http://a:1/reload",
             "http://u@a",

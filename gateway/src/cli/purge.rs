@@ -1,5 +1,6 @@
 //! `gateway purge`: asks a running gateway, by its admin listener, to forget kept answers.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -19,6 +20,9 @@ pub(super) struct Args {
     /// The admin listener; a token for it comes from `GATEWAY_ADMIN_TOKEN`
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
     admin: String,
+    /// Whom to trust where the URL is `https`: certificates in PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// Which answers.
@@ -45,7 +49,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
         }
     };
     let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
-    match post::post(&address, &path(args), token.as_deref()) {
+    if let Some(lack) = post::lack(&address, args.ca.as_deref()) {
+        complain(lack);
+        return ExitCode::from(WRONG);
+    }
+    match post::post(&address, &path(args), token.as_deref(), args.ca.as_deref()) {
         Ok(reply) => told(reply.status, &reply.body, token.is_some()),
         Err(error) => failed(&format!(
             "cannot ask the gateway at {}: {error}",

@@ -16,6 +16,12 @@ const fn refusal(status: u16, code: &'static str, title: &'static str) -> Refusa
     }
 }
 
+/// The connection was made for another host (RFC 9110 section 15.5.20).
+pub static MISDIRECTED: Refusal = refusal(
+    421,
+    "host.misdirected",
+    "This connection is not for this host.",
+);
 /// No route fits.
 pub static NO_ROUTE: Refusal = refusal(404, "route.none", "No route matches this request.");
 /// Routes fit the path but not the method.

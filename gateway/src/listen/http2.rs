@@ -15,6 +15,9 @@ use super::conn::Conn;
 use super::settings::H2Settings;
 
 pub(super) mod stream;
+mod tally;
+
+use self::tally::Tally;
 
 /// The shared app with the limits of one listener.
 struct Limited<A> {
@@ -22,6 +25,7 @@ struct Limited<A> {
     h2: H2Settings,
     write_timeout: Duration,
     options: HttpServerOptions,
+    tally: Arc<Tally>,
 }
 
 /// Streams that a client may reset before we have looked at them; one more ends the connection.
@@ -29,10 +33,14 @@ const UNSEEN_RESETS_MAX: usize = 20;
 /// Streams that may break the protocol in a way that concerns only them.
 const FAULTY_STREAMS_MAX: usize = 100;
 
-/// Serves a connection whose preface has arrived until it ends.
+/// Serves a connection whose preface has arrived until it ends, or until its client has given up too much of what it asked.
 pub(super) async fn serve<R: Reception>(mut conn: Box<Conn>, post: Arc<Post<R>>) {
     let limited = limit(&mut conn, &post);
-    limited.process_new(conn, &post.watch).await;
+    let tally = limited.tally.clone();
+    tokio::select! {
+        _ended = limited.process_new(conn, &post.watch) => {}
+        () = tally.abused() => tracing::debug!("A client of HTTP/2 resets most of its streams"),
+    }
 }
 
 fn limit<R: Reception>(conn: &mut Conn, post: &Post<R>) -> Arc<Limited<R::App>> {
@@ -47,6 +55,7 @@ fn limit<R: Reception>(conn: &mut Conn, post: &Post<R>) -> Arc<Limited<R::App>> 
         h2: live.settings.h2.clone(),
         write_timeout: live.settings.write_timeout,
         options,
+        tally: Arc::default(),
     })
 }
 
@@ -57,7 +66,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Limited<A> {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let session = stream::with_deadline(session, self.write_timeout);
+        let session = stream::with_deadline(session, self.write_timeout, &self.tally);
         self.app.process_new_http(session, shutdown).await
     }
 

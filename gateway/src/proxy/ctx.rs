@@ -96,6 +96,8 @@ pub(super) struct Progress {
     /// Refusal or failure that was answered.
     pub(super) code: Option<&'static str>,
     pub(super) status: Option<u16>,
+    /// What a call was told by us instead of a status of HTTP.
+    pub(super) grpc_status: Option<u16>,
     /// Informational heads of the upstream.
     pub(super) interim: u8,
     pub(super) shadowed: Vec<&'static str>,

@@ -104,6 +104,7 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
         auth: identity.map(|identity| &*identity.provider),
         consumer: consumer.map(|consumer| &*consumer.name),
         status: ended.status,
+        grpc_status: progress.grpc_status,
         code: progress.code,
         shadowed: &progress.shadowed,
         upstream: ctx.arm().map(|arm| &*arm.upstream.config.name),

@@ -107,7 +107,7 @@ fn text(reply: &Reply) -> String {
 }
 
 /// The status of gRPC for one of ours.
-fn code(status: StatusCode) -> u16 {
+pub(super) fn code(status: StatusCode) -> u16 {
     match status.as_u16() {
         499 => 1,                    // cancelled
         400 | 415 | 417 | 422 => 3,  // invalid argument

@@ -114,6 +114,7 @@ impl Front {
             auth: None,
             consumer: None,
             status: refusal.status,
+            grpc_status: None,
             code: Some(refusal.code),
             shadowed: &[],
             upstream: None,

@@ -24,6 +24,7 @@ pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) ->
     if ctx.seen.dialect != Dialect::Plain
         && let Some(head) = grpc::trailers_only(reply, session.req_header())?
     {
+        ctx.progress.grpc_status = Some(grpc::code(reply.status));
         return send_head(session, ctx, head).await;
     }
     let (mut head, body) = compose(reply, ctx.seen.id.to_str().unwrap_or_default())?;
@@ -49,7 +50,10 @@ async fn send_head(session: &mut Session, ctx: &mut Ctx, mut head: ResponseHeade
 }
 
 /// Tells the client of a call why its answer, which had begun, will not go on; other clients see it cut.
-pub(super) async fn break_off(session: &mut Session, ctx: &Ctx, refusal: &'static Refusal) {
+pub(super) async fn break_off(session: &mut Session, ctx: &mut Ctx, refusal: &'static Refusal) {
+    if ctx.seen.dialect != Dialect::Plain {
+        ctx.progress.grpc_status = StatusCode::from_u16(refusal.status).ok().map(grpc::code);
+    }
     let told = match ctx.seen.dialect {
         Dialect::Grpc => {
             session

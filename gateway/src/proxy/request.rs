@@ -10,7 +10,7 @@ use plugins::contract::flow::{Flow, Refusal, Reply};
 
 use super::ctx::{Ctx, Progress, Seen};
 use super::{cache, client_addr, dialect, failure, http2_head, lower, reception, request_id};
-use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed};
+use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed, refusals};
 use crate::listen::tls::TlsFacts;
 use crate::listen::{self, Endpoint};
 use crate::observe::metrics::RouteMetrics;
@@ -62,7 +62,7 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         return answer(progress, refusal);
     }
     if listener.secure && tls.is_none_or(|tls| is_misdirected(tls, listener, &seen.host)) {
-        return answer(progress, &MISDIRECTED);
+        return answer(progress, &refusals::MISDIRECTED);
     }
     seen.body = decide::body_of(&head.headers, may_go_on);
     let incoming = Incoming {
@@ -89,13 +89,6 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
     limit(ctx, session.req_header(), started);
     listen::set_deadline(session, ctx.seen.deadline);
 }
-
-/// The connection was made for another host (RFC 9110 section 15.5.20).
-static MISDIRECTED: Refusal = Refusal {
-    status: 421,
-    code: "host.misdirected",
-    title: "This connection is not for this host.",
-};
 
 /// Whether the certificate of the connection does not cover the host, or the client has not shown the one that the listener
 /// asks for by now.

@@ -44,6 +44,15 @@ pub fn check(config: &Config, report: &mut Report) {
     }
 }
 
+/// Whether a connection that asks for this host gets a certificate that covers it; `None` where none can be read.
+pub fn covers(tls: &TlsConfig, host: &str) -> Option<bool> {
+    let mut report = Report::default();
+    let mut read = |one| identity(one, Expired::Served, &mut report);
+    let found: Vec<Identity> = tls.certificates.iter().filter_map(&mut read).collect();
+    let covered = found.iter().any(|identity| identity.names().cover(host));
+    (!found.is_empty()).then_some(covered)
+}
+
 /// The TLS of a listener, or every reason why there is none. Sessions go on from what served before.
 pub(super) fn compile(
     name: &str,

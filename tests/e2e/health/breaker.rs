@@ -58,6 +58,34 @@ fn opens_when_too_many_requests_fail_and_refuses_at_once() {
 }
 
 #[test]
+fn an_open_breaker_has_a_fallback() {
+    let (orders, backup) = (Backend::start(), Backend::named("backup"));
+    let more = format!(
+        "{}\n[upstream.backup]\ntargets = [\"@upstream.1@\"]\n\
+         [route.spare]\nmatch = \"/spare\"\nupstream = \"orders\"\nfallback = \"backup\"\n\
+         [route.told]\nmatch = \"/told\"\nupstream = \"orders\"\nfallback = {{ status = 200, body = \"later\" }}\n",
+        keys("1h")
+    );
+    let config = config(&more, &[orders.addr()]).upstream("1", backup.addr());
+    let gateway = Gateway::start(config);
+    orders.always(Script::status(503));
+    (0..4).for_each(|_| assert_eq!(gateway.get("/").status, 503));
+    assert_refused(&gateway.get("/"), 503, "upstream.breaker-open");
+    // Nothing was sent anywhere, so that even a POST goes on.
+    for method in ["GET", "POST"] {
+        let answer = gateway.request(method, "/spare", &[], b"");
+        assert_eq!(answer.json()["backend"], "backup", "{method}");
+        assert_eq!(gateway.request(method, "/told", &[], b"").text(), "later");
+    }
+    assert_eq!((served(&orders), backup.requests().len()), (4, 2));
+    let lines = gateway.wait_access_log(9);
+    assert_eq!(
+        (&lines[6]["fallback"], &lines[6]["code"]),
+        (&"respond".into(), &"upstream.breaker-open".into())
+    );
+}
+
+#[test]
 fn lets_a_few_through_to_try_and_closes_when_they_succeed() {
     let orders = Backend::start();
     let gateway = Gateway::start(config(&keys("100ms"), &[orders.addr()]));

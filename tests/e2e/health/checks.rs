@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use harness::{Backend, Config, Gate, Gateway, GrpcHealth, Script, Serving, wait};
+use harness::{
+    Authority, Backend, Config, Gate, Gateway, GrpcHealth, H2Backend, H2Script, Script, Serving,
+    TlsFront, wait,
+};
 
 use super::{config, healthy, served, target, wait_standing};
 use crate::fixture::assert_refused;
@@ -261,4 +264,64 @@ fn an_address_that_fails_is_passed_over_while_the_name_has_better_ones() {
     for _ in 0..6 {
         assert_eq!(gateway.get("/").status, 200);
     }
+}
+
+#[test]
+fn checks_speak_as_requests_do() {
+    let authority = Authority::new("internal");
+    let identity = authority.issue(&["orders.test"]);
+    let (plain, h2) = (Backend::start(), H2Backend::start());
+    let encrypted = TlsFront::showing(&identity).http1(plain.addr()).start();
+    let multiplexed = TlsFront::showing(&identity).h2(h2.addr()).start();
+    let tls = "tls = { server-name = \"orders.test\", ca = \"file:ca.pem\" }";
+    // Handshakes take their time on a machine with many other things to do.
+    let health = "health = { path = \"/healthz\", every = \"2s\", timeout = \"2s\", healthy-after = 1, unhealthy-after = 1 }";
+    for (keys, front) in [
+        (tls.to_owned(), encrypted.addr()),
+        (format!("{tls}\nprotocol = \"h2\""), multiplexed.addr()),
+        ("protocol = \"h2\"".to_owned(), h2.addr()),
+    ] {
+        plain.always(Script::echo());
+        h2.always(H2Script::echo());
+        let config = config(&format!("{keys}\n{health}"), &[front]);
+        let gateway = Gateway::start(config.file("ca.pem", authority.pem()));
+        assert_eq!(gateway.get("/").status, 200, "{keys}");
+        plain.always(Script::status(500));
+        h2.always(H2Script::answer(500, ""));
+        assert_eq!(reason(&gateway), "the status was 500", "{keys}");
+        assert_refused(&gateway.get("/"), 503, "upstream.no-target");
+        plain.always(Script::echo());
+        h2.always(H2Script::echo());
+        wait_standing(&gateway, 0, "good");
+        assert_eq!(gateway.get("/").status, 200, "{keys}");
+    }
+    assert!(plain.requests().iter().any(|one| one.target == "/healthz"));
+    assert!(h2.requests().iter().any(|one| one.target == "/healthz"));
+    // Whom requests would not trust is not trusted here.
+    let config = config(&format!("{tls}\n{health}"), &[encrypted.addr()]);
+    let stranger = Gateway::start(config.file("ca.pem", Authority::new("other").pem()));
+    assert!(!reason(&stranger).is_empty());
+}
+
+#[test]
+fn who_comes_back_starts_slowly() {
+    let (one, two) = (Backend::named("one"), Backend::named("two"));
+    let keys = format!("slow-start = \"1h\"\n{}", checked("path = \"/healthz\""));
+    let gateway = Gateway::start(config(&keys, &[one.addr(), two.addr()]));
+    let weight = |number| target(&gateway, number)["weight-now"].as_f64().unwrap();
+    assert!(
+        weight(0) >= 1.0 && weight(1) >= 1.0,
+        "at the start all are known"
+    );
+    one.on("/healthz", Script::status(500));
+    wait_standing(&gateway, 0, "down");
+    one.on("/healthz", Script::status(200));
+    wait_standing(&gateway, 0, "good");
+    assert!(weight(0) < 0.2 && weight(1) >= 1.0, "{}", weight(0));
+    let before = served(&one);
+    for _ in 0..40 {
+        assert_eq!(gateway.get("/").status, 200);
+    }
+    let share = served(&one) - before;
+    assert!(share < 10, "{share} of 40");
 }

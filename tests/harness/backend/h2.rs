@@ -23,6 +23,7 @@ use tokio::sync::broadcast;
 pub use script::H2Script;
 
 use super::{Recorded, lock, runtime};
+use crate::ports::{self, Reservation};
 use crate::wait::{self, DEADLINE};
 
 /// A running HTTP/2 backend; it ends with this value.
@@ -31,6 +32,8 @@ pub struct H2Backend {
     addr: SocketAddr,
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
+    /// Keeps the port for who starts again there.
+    _port: Option<Reservation>,
 }
 
 /// One stream, for a handler.
@@ -107,18 +110,18 @@ impl H2Backend {
             streams: AtomicUsize::new(0),
             orders: broadcast::Sender::new(8),
         });
+        let port = (addr.port() == 0).then(ports::reserve);
+        let addr = port.as_ref().map_or(addr, Reservation::addr);
         let runtime = runtime();
         let listener = runtime
             .block_on(TcpListener::bind(addr))
             .unwrap_or_else(|error| panic!("{addr}: {error}"));
-        let addr = listener
-            .local_addr()
-            .expect("a bound listener has an address");
         runtime.spawn(serve::accept(listener, Arc::clone(&shared)));
         Self {
             addr,
             shared,
             runtime: Some(runtime),
+            _port: port,
         }
     }
 

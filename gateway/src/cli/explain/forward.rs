@@ -15,7 +15,7 @@ use super::tell::Scene;
 use super::{cache, retry};
 use crate::admin::describe;
 use crate::config::model::{self, SplitConfig, UpstreamConfig};
-use crate::decide::refusals;
+use crate::decide::{deadline, refusals};
 use crate::proxy::headers::{self, Hop, Unfit};
 use crate::runtime::action::{self, Action, Reason};
 
@@ -57,6 +57,7 @@ pub(super) fn forwarded(
             return reply::made(by, &refusals::value(error), id, Some(hooks));
         }
     }
+    hand_on(scene, &mut head)?;
     scene
         .route
         .chain
@@ -94,6 +95,28 @@ fn prepare(
             .map_or("", |target| &*target.address),
     };
     headers::prepare(head, &hop, scene.route, upstream, scene.normalised)
+}
+
+/// The time that the upstream is told, as if none had passed yet.
+fn hand_on(scene: &Scene<'_>, head: &mut RequestHeader) -> Result<(), String> {
+    let (route, view) = (scene.route, scene.view);
+    // What cannot be read was refused before.
+    let asked = deadline::asked(route, view.method, view.headers)
+        .ok()
+        .flatten();
+    if asked.is_none() && route.deadline_from.is_none() {
+        return Ok(());
+    }
+    let left = asked.map_or(route.timeout, |asked| asked.min(route.timeout));
+    let mut fields = head.headers.clone();
+    deadline::hand_on(route, &mut fields, left);
+    for (name, value) in &fields {
+        if head.headers.get(name) != Some(value) {
+            head.insert_header(name.clone(), value.clone())
+                .map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 fn likeliest(action: &model::Action) -> Option<usize> {

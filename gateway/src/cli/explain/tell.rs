@@ -6,6 +6,7 @@ use http::HeaderValue;
 use pingora::http::RequestHeader;
 use plugins::chain::Memory;
 use plugins::contract::facts::Facts;
+use plugins::contract::flow::Reply as Answer;
 use plugins::contract::token::preflight_method;
 use plugins::contract::view::{RequestBody, RequestView};
 
@@ -16,7 +17,7 @@ use super::story::{Client, Field, Listener, Outcome, Path, Reply, Route, Story};
 use super::{candidates, client, forward, head, reply, settings};
 use crate::cli::routes;
 use crate::config::model::{ListenerConfig, RouteConfig};
-use crate::decide::{self, Admission, Identified, Incoming, host};
+use crate::decide::{self, Admission, Identified, Incoming, host, refusals};
 use crate::listen::HeadRefusal;
 use crate::routing::path::normalise;
 use crate::routing::pattern::CaptureKind;
@@ -74,7 +75,13 @@ pub(super) async fn tell(
         .extend(client::scheme_note(question, &arrival.client));
     story.preflight_for = preflight_method(&arrival.head.method, &arrival.head.headers)
         .map(|method| method.to_string());
-    arrival.find_route(&mut story).await?;
+    if arrival.is_misdirected(config) {
+        let by = "the listener: none of its certificates covers this host".to_owned();
+        let answer = Answer::refusal(&refusals::MISDIRECTED);
+        story.outcome = reply::made(by, &answer, arrival.id(), None)?;
+    } else {
+        arrival.find_route(&mut story).await?;
+    }
     story.client = Some(arrival.client);
     Ok(story)
 }
@@ -135,6 +142,16 @@ fn arrive<'a>(
 }
 
 impl Arrival<'_> {
+    /// Whether the connection would be for another host, though the client asks for this one.
+    fn is_misdirected(&self, config: &ListenerConfig) -> bool {
+        let host = host::of(&self.head.uri, &self.head.headers);
+        let covered = config
+            .tls
+            .as_ref()
+            .and_then(|tls| runtime::tls::covers(tls, &host));
+        !host.is_empty() && covered == Some(false)
+    }
+
     /// Who and where, then whether it may pass, then whither.
     async fn find_route(&self, story: &mut Story) -> Result<(), String> {
         let target = std::str::from_utf8(self.head.raw_path()).unwrap_or_default();

@@ -5,6 +5,7 @@
 //! the time it works on a request. Everything else is handed on; `decisions/0019` says why it is done like this.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use pingora::protocols::http::v2::server::HttpSession;
 use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora::protocols::l4::socket::SocketAddr;
 
+use super::tally::Tally;
 use crate::listen::conn::deadline::Deadline;
 
 type Reader = Box<dyn Messages<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>;
@@ -30,10 +32,22 @@ type Writer = Box<dyn CustomMessageWrite>;
 struct Stream {
     inner: HttpSession,
     deadline: Deadline,
+    answered: bool,
+    tally: Arc<Tally>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.tally.note(self.answered);
+    }
 }
 
 /// Gives a session of HTTP/2 a deadline, and the most that it waits for a client that takes nothing.
-pub(super) fn with_deadline(session: ServerSession, write_timeout: Duration) -> ServerSession {
+pub(super) fn with_deadline(
+    session: ServerSession,
+    write_timeout: Duration,
+    tally: &Arc<Tally>,
+) -> ServerSession {
     let ServerSession::H2(mut inner) = session else {
         return session;
     };
@@ -41,6 +55,8 @@ pub(super) fn with_deadline(session: ServerSession, write_timeout: Duration) -> 
     ServerSession::new_custom(Box::new(Stream {
         inner,
         deadline: Deadline::new(),
+        answered: false,
+        tally: tally.clone(),
     }))
 }
 
@@ -76,7 +92,9 @@ impl Session for Stream {
     }
 
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        let Self { inner, deadline } = self;
+        let Self {
+            inner, deadline, ..
+        } = self;
         tokio::select! {
             biased;
             read = inner.read_body_bytes() => read,
@@ -89,6 +107,7 @@ impl Session for Stream {
     }
 
     async fn write_response_header(&mut self, head: Box<ResponseHeader>, end: bool) -> Result<()> {
+        self.answered |= end;
         self.inner.write_response_header(head, end)
     }
 
@@ -97,15 +116,20 @@ impl Session for Stream {
     }
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        self.inner.write_body(data, end).await
+        self.inner.write_body(data, end).await?;
+        self.answered |= end;
+        Ok(())
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        self.answered = true;
         self.inner.write_trailers(trailers)
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        self.inner.response_duplex_vec(tasks).await
+        let ended = self.inner.response_duplex_vec(tasks).await?;
+        self.answered |= ended;
+        Ok(ended)
     }
 
     /// The wait for the client as a whole, from now on: not a timeout of single reads.
@@ -151,6 +175,7 @@ impl Session for Stream {
     }
 
     async fn finish(&mut self) -> Result<()> {
+        self.answered = true;
         self.inner.finish()
     }
 
@@ -159,7 +184,9 @@ impl Session for Stream {
     }
 
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
-        let Self { inner, deadline } = self;
+        let Self {
+            inner, deadline, ..
+        } = self;
         tokio::select! {
             biased;
             read = inner.read_body_or_idle(no_body_expected) => read,

@@ -36,6 +36,8 @@ pub struct Line<'a> {
     pub consumer: Option<&'a str>,
     /// Status of the answer; 499 when the client went away before any.
     pub status: u16,
+    /// The status of gRPC that a call got from the gateway instead.
+    pub grpc_status: Option<u16>,
     /// Which refusal or failure it was.
     pub code: Option<&'a str>,
     /// Refusals that a policy in shadow would have made.
@@ -102,6 +104,9 @@ impl Line<'_> {
             plain(out, key!("consumer"), consumer);
         }
         number(out, key!("status"), u64::from(self.status));
+        if let Some(status) = self.grpc_status {
+            number(out, key!("grpc_status"), u64::from(status));
+        }
         if let Some(code) = self.code {
             plain(out, key!("code"), code);
         }
@@ -259,6 +264,7 @@ mod tests {
             auth: None,
             consumer: None,
             status: 200,
+            grpc_status: None,
             code: None,
             shadowed: &[],
             upstream: Some("orders"),

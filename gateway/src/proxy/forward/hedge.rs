@@ -2,7 +2,8 @@
 //!
 //! Pingora runs one attempt at a time, on one connection. So the connection that it gets for such a request is ours
 //! ([`race`]), with one real connection below it or two, and what comes out of it is one answer. Everything else stays as it
-//! is: the head that Pingora wrote is what both targets get, and the winner's bytes are what it reads.
+//! is: the head that Pingora wrote is what both targets get, and the winner's bytes are what it reads. Upgrades have such a
+//! connection for another reason, said at [`arrange`].
 
 mod ask;
 mod race;
@@ -23,6 +24,7 @@ use pingora::upstreams::peer::Scheme;
 use plugins::contract::view::RequestBody;
 
 use self::race::Race;
+use crate::config::model::Protocol;
 use crate::proxy::affinity;
 use crate::proxy::ctx::Ctx;
 use crate::upstream::retry::hedge::Reading;
@@ -57,7 +59,8 @@ impl Hedger {
 
 /// A request that may be with two targets, as its two sides see it: the request's own, and the connection's.
 pub(in crate::proxy) struct Hedge {
-    after: Duration,
+    /// None where no second target is asked.
+    after: Option<Duration>,
     upstream: Arc<Upstream>,
     first: [Arc<Target>; 1],
     hash: Option<u64>,
@@ -132,23 +135,16 @@ impl Hedge {
     }
 }
 
-/// Makes the connection of a first attempt one that may become two, where the route's policy wants that.
+/// Gives an attempt a connection of ours where that has a use: a read that may be with two targets, and an upgrade.
+///
+/// Of an upgrade Pingora must hear the answer after it has handed on that there is no body. It takes the one that comes second
+/// for the end of the tunnel (its issue 946), and chance decides where a target answers at once.
 pub(super) fn arrange(hedger: &Arc<Hedger>, session: &Session, ctx: &mut Ctx, pick: &mut Pick) {
-    let retry = ctx.route().and_then(|route| route.retry.as_ref());
-    let Some(retry) = retry.filter(|retry| retry.hedge_after.is_some()) else {
-        return;
-    };
-    let Some(arm) = ctx.arm().filter(|_| ctx.progress.attempts == 0) else {
-        return;
-    };
-    let head = session.req_header();
-    let reading = Reading {
-        method: &head.method,
-        body: ctx.seen.body != RequestBody::None,
-        stream: session.is_upgrade_req(),
-        marked: ctx.seen.trusted && is_marked(&head.headers),
-    };
-    let Some(Ok(after)) = retry.hedge(&reading, &arm.upstream.config) else {
+    let upgrade = ctx.seen.body == RequestBody::None && session.is_upgrade_req();
+    let after = second_after(session, ctx);
+    let Some(arm) = ctx.arm().filter(|arm| {
+        after.is_some() || (upgrade && arm.upstream.config.protocol == Protocol::Http1)
+    }) else {
         return;
     };
     let hedge = Arc::new(Hedge {
@@ -161,6 +157,21 @@ pub(super) fn arrange(hedger: &Arc<Hedger>, session: &Session, ctx: &mut Ctx, pi
     });
     disguise(&mut pick.peer, hedger, &hedge);
     ctx.progress.hedge = Some(hedge);
+}
+
+/// When a second target is asked, where the route's policy wants that: in a first attempt.
+fn second_after(session: &Session, ctx: &Ctx) -> Option<Duration> {
+    let retry = ctx.route()?.retry.as_ref()?;
+    retry.hedge_after?;
+    let arm = ctx.arm().filter(|_| ctx.progress.attempts == 0)?;
+    let head = session.req_header();
+    let reading = Reading {
+        method: &head.method,
+        body: ctx.seen.body != RequestBody::None,
+        stream: session.is_upgrade_req(),
+        marked: ctx.seen.trusted && is_marked(&head.headers),
+    };
+    retry.hedge(&reading, &arm.upstream.config)?.ok()
 }
 
 fn disguise(peer: &mut HttpPeer, hedger: &Arc<Hedger>, hedge: &Arc<Hedge>) {
@@ -189,7 +200,12 @@ struct Way {
 #[async_trait]
 impl Connect for Way {
     async fn connect(&self, _: &SocketAddr) -> Result<Stream> {
-        let (stream, reused) = self.hedger.connector().get_stream(&self.real).await?;
+        let connector = self.hedger.connector();
+        let (stream, reused) = match self.hedge.after {
+            Some(_) => connector.get_stream(&self.real).await?,
+            // An upgrade keeps its connection, so it gets a new one.
+            None => (connector.new_stream(&self.real).await?, false),
+        };
         let (hedger, hedge) = (self.hedger.clone(), self.hedge.clone());
         let race = Race::new(hedger, hedge, self.real.clone(), stream, reused);
         Ok(VirtualSocketStream::new(Box::new(race)).into())

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use pingora::prelude::HttpPeer;
@@ -22,6 +22,9 @@ use tokio::time::Sleep;
 use super::ask::{Answer, answer, closed, marked, status};
 use super::{Hedge, Hedger, Winner};
 use crate::upstream::{Attempt, Outcome};
+
+/// Of a request without a body: after its head, and after the body that is none.
+const REQUEST_FLUSHES: u8 = 2;
 
 /// One connection, or two.
 pub(super) struct Race {
@@ -39,6 +42,8 @@ pub(super) struct Race {
 }
 
 enum Phase {
+    /// Nothing is read before Pingora has flushed so many times more.
+    Held { flushes: u8, reader: Option<Waker> },
     /// The first target is alone.
     Alone(Pin<Box<Sleep>>),
     /// A second one was asked.
@@ -108,7 +113,13 @@ impl Race {
         stream: Stream,
         reused: bool,
     ) -> Self {
-        let sleep = Box::pin(tokio::time::sleep(hedge.after));
+        let phase = match hedge.after {
+            Some(after) => Phase::Alone(Box::pin(tokio::time::sleep(after))),
+            None => Phase::Held {
+                flushes: REQUEST_FLUSHES,
+                reader: None,
+            },
+        };
         Self {
             hedger,
             hedge,
@@ -117,7 +128,7 @@ impl Race {
             reused,
             sent: Vec::new(),
             held: Vec::new(),
-            phase: Phase::Alone(sleep),
+            phase,
         }
     }
 
@@ -251,7 +262,11 @@ impl Race {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &self.phase {
+        match &mut self.phase {
+            Phase::Held { reader, .. } => {
+                *reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
             Phase::Alone(_) => self.poll_alone(cx, buf),
             Phase::Both(_) => self.poll_both(cx, buf),
             Phase::Decided => self.poll_decided(cx, buf),
@@ -317,7 +332,15 @@ impl AsyncWrite for Race {
         let Some(stream) = &mut this.stream else {
             return Poll::Ready(Ok(()));
         };
-        match ready!(Pin::new(stream).poll_flush(cx)) {
+        let flushed = ready!(Pin::new(stream).poll_flush(cx));
+        if let Phase::Held { flushes, reader } = &mut this.phase {
+            *flushes = flushes.saturating_sub(1);
+            if *flushes == 0 || flushed.is_err() {
+                reader.take().into_iter().for_each(Waker::wake);
+                this.phase = Phase::Decided;
+            }
+        }
+        match flushed {
             Err(_) if this.may_be_stale() => Poll::Ready(Ok(())),
             flushed => Poll::Ready(flushed),
         }
