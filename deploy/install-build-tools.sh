@@ -11,6 +11,9 @@ package_of() {
     apt:cc | apt:make) echo build-essential ;;
     dnf:cc) echo gcc gcc-c++ ;;
     apk:cc | apk:make) echo build-base ;;
+    apt:chromedriver) echo chromium-driver ;;
+    dnf:chromedriver) echo chromedriver ;;
+    apk:chromedriver) echo chromium-chromedriver ;;
     apt:h2load) echo nghttp2-client ;;
     dnf:h2load | apk:h2load | brew:h2load) echo nghttp2 ;;
     apt:node) echo nodejs ;;

@@ -4,6 +4,7 @@ pub mod action;
 pub mod background;
 pub mod compile;
 pub mod outside;
+mod pages;
 pub mod reload;
 pub mod route;
 pub mod tls;

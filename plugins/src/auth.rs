@@ -69,7 +69,7 @@ use refusals::{
 };
 use verdict::{Extra, OnError, Reason, Verdict};
 
-pub use config::AuthConfig;
+pub use config::{AuthConfig, Page};
 pub use raw::RawAuth;
 
 /// Who may call a route.

@@ -18,6 +18,7 @@
 )]
 
 pub mod backend;
+pub mod browser;
 pub mod client;
 pub mod config;
 pub mod dns;
@@ -36,6 +37,7 @@ pub use backend::{
     Backend, Ending, Gate, GrpcHealth, H2Backend, H2Call, H2Script, Handshake, Recorded, Script,
     Serving, TlsFront,
 };
+pub use browser::Browser;
 pub use client::{
     Client, H2Request, H2Stream, H2c, RawResult, Response, Shaken, Tls, connect_from, raw,
     raw_until, try_connect_from,

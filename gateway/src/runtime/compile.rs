@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::action::{Action, Arm, Choice, Fallback, Forward, Mirror, Respond};
 use super::outside::Outside;
 use super::route::Route;
-use super::{Listener, Snapshot};
+use super::{Listener, Snapshot, pages};
 use crate::cache::policy::CachePolicy;
 use crate::cache::zone::{self, Zone};
 use crate::config::Loaded;
@@ -145,6 +145,7 @@ pub fn compile(
         services, shared, ..
     } = making;
     let listeners = listeners(config)?;
+    pages::check(config, &listeners)?;
     let identity_headers = identity_headers(config);
     Ok(Snapshot {
         loaded,

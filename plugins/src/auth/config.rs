@@ -38,6 +38,19 @@ pub struct ProviderConfig {
     pub(super) mode: Mode,
 }
 
+/// A page that a provider answers itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<'a> {
+    /// The provider; `None` for a table on a route.
+    pub provider: Option<&'a str>,
+    /// How it is asked for.
+    pub method: Method,
+    /// On which host.
+    pub host: &'a str,
+    /// Where there.
+    pub path: &'a str,
+}
+
 /// How a provider judges. Whatever differs here is another provider.
 #[derive(Debug, Clone, PartialEq)]
 pub enum KindConfig {
@@ -63,6 +76,21 @@ impl AuthConfig {
     /// Whether requests without a credential may pass: such a route guards nothing.
     pub fn is_optional(&self) -> bool {
         self.optional
+    }
+
+    /// Pages that the providers answer themselves, and to which browsers are sent.
+    pub fn pages(&self) -> impl Iterator<Item = Page<'_>> {
+        self.providers
+            .iter()
+            .flat_map(|provider| match &*provider.kind {
+                KindConfig::Oidc(config) => config.pages(provider.name.as_deref()).into(),
+                KindConfig::Jwt(_)
+                | KindConfig::ApiKey(_)
+                | KindConfig::Basic(_)
+                | KindConfig::Introspection(_)
+                | KindConfig::Forward(_)
+                | KindConfig::ClientCertificate(_) => Vec::new(),
+            })
     }
 
     /// Headers by which the upstream is told who asks: no client may send them.

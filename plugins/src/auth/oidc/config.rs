@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::Uri;
 use url::Url;
 
+use crate::auth::config::Page;
 use crate::auth::jwt::algorithm::Algorithm;
 use crate::auth::jwt::mapping::Mapping;
 use crate::auth::jwt::{ServiceUrl, validated_mapping, warn_if_plain};
@@ -133,6 +134,18 @@ impl RawOidc {
 }
 
 impl OidcConfig {
+    /// Callback and logout.
+    pub(in crate::auth) fn pages<'a>(&'a self, provider: Option<&'a str>) -> [Page<'a>; 2] {
+        let page = |method, path| Page {
+            provider,
+            method,
+            host: &self.host,
+            path,
+        };
+        let callback = page(Method::GET, &*self.callback_path);
+        [callback, page(Method::POST, &*self.logout_path)]
+    }
+
     /// Secrets whose content makes it another provider.
     pub(in crate::auth) fn secrets(&self) -> Vec<At<SecretRef>> {
         let mut all = self.cookie_keys.clone();
