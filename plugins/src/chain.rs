@@ -28,6 +28,8 @@ chain! {
     rate_limit: crate::rate_limit::RateLimit,
     /// Long windows come after short ones: what a burst is refused for does not use up a month.
     quota: crate::quota::Quota,
+    /// Whoever is refused anyway takes no place and waits for none.
+    concurrency: crate::concurrency::Concurrency,
     /// Only requests that passed everything are rewritten, so that everything above judges what the client sent.
     headers: crate::headers::Headers,
 }

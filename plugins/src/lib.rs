@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod authorize;
 pub mod chain;
+pub mod concurrency;
 pub mod contract;
 pub mod cors;
 pub mod headers;

@@ -51,6 +51,7 @@ mod paths;
 mod plugins;
 mod pool;
 mod proxy_protocol;
+mod rate_limit;
 mod redis;
 mod reload;
 mod replies;

@@ -1,6 +1,7 @@
 //! Every plugin's promises, on the wire: a file each, on HTTP/1.1 and on HTTP/2.
 
 mod auth;
+mod concurrency;
 mod cors;
 mod headers;
 mod ip_filter;

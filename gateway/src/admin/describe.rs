@@ -6,8 +6,11 @@
 mod cache;
 mod effective;
 mod health;
+mod limits;
 mod retry;
 mod store;
+
+pub(super) use limits::limits;
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};

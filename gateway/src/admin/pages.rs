@@ -91,7 +91,8 @@ async fn page(control: &Arc<Control>, method: &Method, path: &str) -> Response<V
     match path {
         "/reload" if *method == Method::POST => reload(control).await,
         "/reload" => not_allowed("POST"),
-        "/healthz" | "/readyz" | "/metrics" | "/config" | "/routes" | "/upstreams" | "/"
+        "/healthz" | "/readyz" | "/metrics" | "/config" | "/routes" | "/upstreams" | "/limits"
+        | "/"
             if !reads =>
         {
             not_allowed("GET, HEAD")
@@ -116,6 +117,10 @@ async fn page(control: &Arc<Control>, method: &Method, path: &str) -> Response<V
             StatusCode::OK,
             &describe::upstreams(&control.shared.live.snapshot()),
         ),
+        "/limits" => data(
+            StatusCode::OK,
+            &describe::limits(&control.shared.live.snapshot()),
+        ),
         "/" => data(StatusCode::OK, &index()),
         _ => problem(
             StatusCode::NOT_FOUND,
@@ -133,6 +138,7 @@ fn index() -> Value {
         "GET /config": "the configuration that serves now",
         "GET /routes": "its routes and where each value comes from",
         "GET /upstreams": "its upstreams and their targets",
+        "GET /limits": "who has used most of its limits",
         "POST /reload": "load the configuration again",
         "POST /purge": "forget kept answers: ?url=, ?prefix= or ?tag=, and &soft=true",
     })

@@ -261,9 +261,21 @@ pub enum PathChange {
     Rewrite(Template),
 }
 
+/// How `/limits` shows whom it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LimitKeys {
+    /// As they are.
+    #[default]
+    Plain,
+    /// As digests that change with every start.
+    Hashed,
+}
+
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdminConfig {
+    /// How `/limits` shows whom it counts.
+    pub limit_keys: LimitKeys,
     /// Where it listens.
     pub address: Address,
     /// Where the table starts.

@@ -132,8 +132,20 @@ pub(super) struct RawAdmin {
     pub(super) probes: Option<At<ListenAddress>>,
     /// An address for `/metrics` alone.
     pub(super) metrics: Option<At<ListenAddress>>,
+    /// How `/limits` shows whom it counts: `"plain"` or `"hashed"`. Default: `"plain"`.
+    pub(super) limit_keys: Option<At<RawLimitKeys>>,
     /// Certificates: with them `address` and `metrics` speak TLS only; `probes` stays plaintext.
     pub(super) tls: Option<At<RawTls>>,
+}
+
+/// How `/limits` shows whom it counts.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawLimitKeys {
+    /// As they are.
+    Plain,
+    /// As digests that change with every start.
+    Hashed,
 }
 
 /// Tokens of the admin listener.

@@ -251,6 +251,26 @@ async fn keep(store: Weak<Redis>, broken: Arc<Notify>) {
     }
 }
 
+/// Read here and not by the library, whose error would look like that of a broken connection.
+fn integers(answer: &redis::Value) -> RedisResult<Vec<i64>> {
+    let redis::Value::Array(items) = answer else {
+        return Err(unexpected());
+    };
+    let integer = |item: &redis::Value| match *item {
+        redis::Value::Int(number) => Ok(number),
+        _ => Err(unexpected()),
+    };
+    items.iter().map(integer).collect()
+}
+
+fn unexpected() -> RedisError {
+    (
+        redis::ErrorKind::UnexpectedReturnType,
+        "no list of integers",
+    )
+        .into()
+}
+
 impl Store for Redis {
     fn get<'a>(&'a self, key: &'a [u8]) -> Boxed<'a, Result<Option<Bytes>, StoreError>> {
         Box::pin(self.call(async move |mut link| {
@@ -298,7 +318,7 @@ impl Store for Redis {
             for argument in arguments {
                 call.arg(*argument);
             }
-            call.invoke_async(&mut link).await
+            integers(&call.invoke_async(&mut link).await?)
         }))
     }
 

@@ -104,13 +104,14 @@ impl Counts {
         }
     }
 
-    /// Shows every key that has used something: plan, key, used and left.
-    pub fn visit(&self, mut visitor: impl FnMut(&Plan, &Key, u64, u64)) {
-        for plan in &self.plans {
-            plan.visit(&*self.clock, |key, used, left| {
-                visitor(plan, key, used, left);
-            });
-        }
+    /// Whether the counts are in a store.
+    pub fn is_in_store(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Shows every key of a plan that has used something: key, used and left.
+    pub fn visit(&self, plan: &Plan, visitor: impl FnMut(&Key, u64, u64)) {
+        plan.visit(&*self.clock, visitor);
     }
 }
 

@@ -17,7 +17,7 @@ const DIGEST: u8 = 0xfe;
 const NONE: u8 = 0xff;
 
 /// Who is counted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     bytes: [u8; INLINE],
     /// The length, or what else the bytes are.

@@ -4,8 +4,10 @@ use plugins::contract::place::At;
 
 use super::{Context, bounds, plain};
 use crate::config::leaf::ListenAddress;
-use crate::config::model::{AccessLogConfig, AccessLogPath, Address, AdminConfig, ServerConfig};
-use crate::config::raw::{RawAccessLog, RawAdmin, RawServer};
+use crate::config::model::{
+    AccessLogConfig, AccessLogPath, Address, AdminConfig, LimitKeys, ServerConfig,
+};
+use crate::config::raw::{RawAccessLog, RawAdmin, RawLimitKeys, RawServer};
 
 pub(super) fn server(raw: Option<At<RawServer>>, context: &mut Context<'_>) -> ServerConfig {
     let raw = raw.map(At::into_inner).unwrap_or_default();
@@ -77,6 +79,10 @@ pub(super) fn admin(raw: Option<At<RawAdmin>>, context: &mut Context<'_>) -> Opt
     });
     let address = |leaf: Option<At<ListenAddress>>| leaf.map(|leaf| leaf.into_inner().0);
     Some(AdminConfig {
+        limit_keys: match raw.limit_keys.map(At::into_inner) {
+            None | Some(RawLimitKeys::Plain) => LimitKeys::Plain,
+            Some(RawLimitKeys::Hashed) => LimitKeys::Hashed,
+        },
         address: raw.address.into_inner().0,
         span,
         read_token: read.map(|token| context.secret(token)),

@@ -13,6 +13,7 @@ const FILES: &[(&str, &str)] = &[
     ("authorize", include_str!("../../authorize.rs")),
     ("rate-limit", include_str!("../../rate_limit.rs")),
     ("quota", include_str!("../../quota.rs")),
+    ("concurrency", include_str!("../../concurrency.rs")),
     ("headers", include_str!("../../headers.rs")),
 ];
 const GUIDE: &str = include_str!("../../../README.md");
