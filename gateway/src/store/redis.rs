@@ -256,9 +256,11 @@ fn integers(answer: &redis::Value) -> RedisResult<Vec<i64>> {
     let redis::Value::Array(items) = answer else {
         return Err(unexpected());
     };
-    let integer = |item: &redis::Value| match *item {
-        redis::Value::Int(number) => Ok(number),
-        _ => Err(unexpected()),
+    let integer = |item: &redis::Value| {
+        let redis::Value::Int(number) = *item else {
+            return Err(unexpected());
+        };
+        Ok(number)
     };
     items.iter().map(integer).collect()
 }
