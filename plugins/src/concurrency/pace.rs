@@ -12,6 +12,8 @@ const TOLERANCE: f64 = 1.5;
 const LONG: f64 = 0.05;
 /// How much of a step's limit goes into the limit.
 const SMOOTH: f64 = 0.2;
+/// A limit at which nobody waits for another.
+const FEW: usize = 10;
 /// Where an adaptive limit starts.
 const FIRST: usize = 20;
 
@@ -41,7 +43,7 @@ impl Pace {
             return limit;
         }
         let mean = (self.sum / f64::from(self.count)).max(1.0);
-        self.step(mean);
+        self.step(mean, limit);
         let next = self.next(limit, mean);
         let next = if next > limit && !self.was_busy {
             limit
@@ -52,11 +54,12 @@ impl Pace {
         next.clamp(1, max)
     }
 
-    /// The long-term time follows slowly, but falls at once to what is possible.
-    fn step(&mut self, mean: f64) {
+    /// The long-term time falls at once to what is possible. It rises only where few are under way: where many are, they may
+    /// be the reason, and a limit that takes them for usual would never stop rising.
+    fn step(&mut self, mean: f64, limit: usize) {
         if self.usual == 0.0 || mean < self.usual {
             self.usual = mean;
-        } else {
+        } else if limit <= FEW {
             self.usual += (mean - self.usual) * LONG;
         }
     }
