@@ -91,6 +91,26 @@ impl Algorithm {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }
 
+    /// The name that the library of tokens has for it; it has none for ES512.
+    pub(crate) fn of_library(self) -> Option<jsonwebtoken::Algorithm> {
+        use jsonwebtoken::Algorithm as Theirs;
+        Some(match self {
+            Self::Hs256 => Theirs::HS256,
+            Self::Hs384 => Theirs::HS384,
+            Self::Hs512 => Theirs::HS512,
+            Self::Rs256 => Theirs::RS256,
+            Self::Rs384 => Theirs::RS384,
+            Self::Rs512 => Theirs::RS512,
+            Self::Ps256 => Theirs::PS256,
+            Self::Ps384 => Theirs::PS384,
+            Self::Ps512 => Theirs::PS512,
+            Self::Es256 => Theirs::ES256,
+            Self::Es384 => Theirs::ES384,
+            Self::EdDsa => Theirs::EdDSA,
+            Self::Es512 => return None,
+        })
+    }
+
     pub(crate) fn means(self) -> Means {
         match self {
             Self::Hs256 => Means::Secret(hmac::HMAC_SHA256),

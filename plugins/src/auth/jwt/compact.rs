@@ -19,8 +19,8 @@ pub struct Compact<'a> {
     pub signed: &'a [u8],
     /// The payload as it was sent.
     payload: &'a str,
-    /// The signature's bytes.
-    pub signature: Vec<u8>,
+    /// The signature as it was sent, in canonical base64url.
+    pub signature: &'a str,
 }
 
 impl<'a> Compact<'a> {
@@ -40,12 +40,13 @@ impl<'a> Compact<'a> {
             2 => return Err(Fault::Encrypted),
             _ => return Err(Fault::Parts),
         }
+        decoded(signature, Part::Signature)?;
         let signed = token.as_bytes().get(..header.len() + 1 + payload.len());
         Ok(Self {
             header: object(header, Part::Header)?,
             signed: signed.ok_or(Fault::Parts)?,
             payload,
-            signature: decoded(signature, Part::Signature)?,
+            signature,
         })
     }
 
@@ -93,7 +94,7 @@ mod tests {
         assert_eq!(compact.header.get("alg").unwrap(), "HS256");
         assert_eq!(compact.claims().unwrap().get("iss").unwrap(), "a");
         assert_eq!(compact.signed, format!("{HEADER}.{PAYLOAD}").as_bytes());
-        assert_eq!(compact.signature, [1, 2, 3]);
+        assert_eq!(compact.signature, "AQID");
     }
 
     #[test]

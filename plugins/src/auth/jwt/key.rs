@@ -1,11 +1,12 @@
 //! Keys, each bound to one algorithm when it is read: a public key can never serve as a secret.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{ParsedPublicKey, RsaPublicKeyComponents};
-use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
 
 use super::algorithm::{Algorithm, Means};
 use super::fault::Fault;
@@ -18,8 +19,10 @@ pub struct Key {
 }
 
 enum Check {
-    Secret(Box<hmac::Key>),
-    Public(Box<ParsedPublicKey>),
+    /// By the library of tokens.
+    Library(Box<DecodingKey>, jsonwebtoken::Algorithm),
+    /// ES512, which the library does not have.
+    Direct(Box<ParsedPublicKey>),
 }
 
 /// A public key as JWKs and PEM files have it.
@@ -87,19 +90,27 @@ impl Key {
                 has,
             });
         }
+        let theirs = algorithm.of_library().ok_or(KeyError::NotFor(algorithm))?;
+        let key = DecodingKey::from_secret(secret);
         Ok(Self {
             kid: None,
             algorithm,
-            check: Check::Secret(Box::new(hmac::Key::new(hmac, secret))),
+            check: Check::Library(Box::new(key), theirs),
         })
     }
 
     /// A public key for one algorithm, which must be of its kind.
     pub fn public(key: &PublicKey, algorithm: Algorithm) -> Result<Self, KeyError> {
+        // The library would find out at the first token only what is wrong with a key.
+        let parsed = parsed(key, algorithm)?;
+        let check = match algorithm.of_library() {
+            Some(theirs) => Check::Library(Box::new(decoding(key, algorithm)), theirs),
+            None => Check::Direct(Box::new(parsed)),
+        };
         Ok(Self {
             kid: None,
             algorithm,
-            check: Check::Public(Box::new(parsed(key, algorithm)?)),
+            check,
         })
     }
 
@@ -109,13 +120,35 @@ impl Key {
         self
     }
 
-    /// Whether the signature is this key's, in constant time where the key is secret.
-    pub fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), Fault> {
-        let verified = match &self.check {
-            Check::Secret(key) => hmac::verify(key, signed, signature),
-            Check::Public(key) => key.verify_sig(signed, signature),
+    /// Whether the signature, in base64url, is this key's; in constant time where the key is secret.
+    pub fn verify(&self, signed: &[u8], signature: &str) -> Result<(), Fault> {
+        let is_ours = match &self.check {
+            Check::Library(key, algorithm) => {
+                jsonwebtoken::crypto::verify(signature, signed, key, *algorithm).unwrap_or(false)
+            }
+            Check::Direct(key) => URL_SAFE_NO_PAD
+                .decode(signature)
+                .is_ok_and(|signature| key.verify_sig(signed, &signature).is_ok()),
         };
-        verified.map_err(|_unspecified| Fault::Signature)
+        if is_ours {
+            Ok(())
+        } else {
+            Err(Fault::Signature)
+        }
+    }
+}
+
+/// The key as the library holds it: bytes that it hands to aws-lc, which tells points from DER.
+fn decoding(key: &PublicKey, algorithm: Algorithm) -> DecodingKey {
+    match (key, algorithm.means()) {
+        (PublicKey::Rsa { n, e }, _) => {
+            DecodingKey::from_rsa_raw_components(without_zeros(n), without_zeros(e))
+        }
+        (PublicKey::Point { point, .. }, _) => DecodingKey::from_ec_der(point),
+        (PublicKey::Edwards(bytes), _) => DecodingKey::from_ed_der(bytes),
+        (PublicKey::Der(der), Means::Curve(..)) => DecodingKey::from_ec_der(der),
+        (PublicKey::Der(der), Means::Edwards(_)) => DecodingKey::from_ed_der(der),
+        (PublicKey::Der(der), Means::Rsa(_) | Means::Secret(_)) => DecodingKey::from_rsa_der(der),
     }
 }
 
@@ -142,7 +175,7 @@ fn parsed(key: &PublicKey, algorithm: Algorithm) -> Result<ParsedPublicKey, KeyE
         }
     };
     let parsed = parsed.map_err(|_rejected| foreign)?;
-    // The library would find out at the first token only.
+    // Weak keys parse, too.
     if matches!(algorithm.means(), Means::Rsa(_)) && !is_strong(&parsed) {
         return Err(KeyError::Strength);
     }

@@ -69,7 +69,7 @@ impl Terms {
     ) -> Result<Verified, Fault> {
         let Unverified { compact, header } = token;
         let key = keys.find(header.kid.as_deref(), header.algorithm)?;
-        key.verify(compact.signed, &compact.signature)?;
+        key.verify(compact.signed, compact.signature)?;
         let claims = compact.claims()?;
         let until = self.rules.check(&claims, now)?;
         Ok(Verified { claims, until })
