@@ -25,7 +25,9 @@ pub(super) fn gather(
         first.layer,
         first.span.start..last.span.end.max(first.span.end),
     );
-    let name = first.name.clone().filter(|_| alone);
+    // `keys, people`: what people read; a table without a name has none to be called by.
+    let names: Option<Vec<&str>> = found.iter().map(|placed| placed.name.as_deref()).collect();
+    let name = names.map(|names| names.join(", "));
     let mut optional = false;
     let mut providers: Vec<(ProviderConfig, Span)> = Vec::new();
     for placed in found {
