@@ -189,7 +189,8 @@ const REFERENCE: &str = include_str!("../../../conf/reference.toml");
 
 /// A text is no file: what it names is relative to where the test runs.
 fn reference() -> String {
-    REFERENCE.replace("file:tls/", "file:../conf/tls/")
+    let text = REFERENCE.replace("file:tls/", "file:../conf/tls/");
+    text.replace("file:consumers/", "file:../conf/consumers/")
 }
 
 #[test]
