@@ -8,14 +8,15 @@ use http::HeaderName;
 use plugins::chain::{NamedPolicies, PoliciesConfig, PolicyLayer, RawNamed, RawPolicies};
 use plugins::contract::place::{At, Span};
 use plugins::contract::policy::Layer;
-use plugins::contract::units::Time;
+
 use plugins::contract::value::Value;
 
 mod auth;
+mod timing;
 
 use super::like::{Routes, lineage, merged, provenance};
 use super::matcher::matcher;
-use super::{Context, Names, action, bounds, cache, conflict, path_change, plain, retry};
+use super::{Context, Names, action, cache, conflict, path_change, plain, retry};
 use crate::config::model::{
     Action, CacheConfig, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits,
     TrailingSlash, UpstreamId,
@@ -101,13 +102,7 @@ pub(super) fn all(
         timing: own_defaults,
     };
     shared.guarded = has_auth || auth::anywhere(&shared);
-    for (bound, written) in [
-        (bounds::ROUTE_TIMEOUT, &shared.timing.timeout),
-        (bounds::STREAM_IDLE, &shared.timing.stream_idle_timeout),
-        (bounds::STREAM_MAX, &shared.timing.stream_max),
-    ] {
-        bound.take(written.as_ref(), context.report);
-    }
+    timing::check(&shared.timing, context.report);
     let drafts: Vec<Draft> = routes
         .keys()
         .filter_map(|name| draft(name, &routes, &shared, context))
@@ -124,16 +119,6 @@ pub(super) fn all(
             .help("add [route.NAME] with `match` and an action");
     }
     drafts.into_iter().map(finished).collect()
-}
-
-/// Where `[defaults]` says the times that routes may leave out.
-fn places(timing: &RawDefaults) -> [(&'static str, Option<Span>); 3] {
-    [
-        ("timeout", &timing.timeout),
-        ("stream-idle-timeout", &timing.stream_idle_timeout),
-        ("stream-max", &timing.stream_max),
-    ]
-    .map(|(key, written)| (key, written.as_ref().map(At::span)))
 }
 
 /// The policies that each route says itself.
@@ -163,7 +148,7 @@ fn draft(
     let raw = merged(&lineage, routes);
     let forwards = raw.redirect.is_none() && raw.respond.is_none();
     let retry = shared.retry.as_ref().filter(|_| forwards);
-    let mut defaults = places(&shared.timing).to_vec();
+    let mut defaults = timing::places(&shared.timing).to_vec();
     defaults.push(("retry", retry.map(|(span, _)| span.clone())));
     let provenance = provenance(&raw, &defaults, &lineage, routes);
     let layer = lineage
@@ -248,24 +233,7 @@ fn rest(
     if let Some(host) = &raw.host {
         path_change::host(host, matcher, context);
     }
-    let timing = &shared.timing;
-    let mut time =
-        |bound: bounds::Bound<Time>, own: &Option<At<Time>>, default: &Option<At<Time>>| {
-            match (own, default) {
-                // A default out of bounds was complained about once, for all routes.
-                (None, Some(default)) => default.duration(),
-                (own, _) => bound.duration(own.as_ref(), context.report),
-            }
-        };
-    let timeout = time(bounds::ROUTE_TIMEOUT, &raw.timeout, &timing.timeout);
-    let stream = StreamLimits {
-        idle: time(
-            bounds::STREAM_IDLE,
-            &raw.stream_idle_timeout,
-            &timing.stream_idle_timeout,
-        ),
-        max: time(bounds::STREAM_MAX, &raw.stream_max, &timing.stream_max),
-    };
+    let (timeout, stream) = timing::times(raw, &shared.timing, context);
     let retry = match &raw.retry {
         Some(own) => retry::retry(own, context),
         None => shared.retry.as_ref().and_then(|(_, retry)| retry.clone()),
