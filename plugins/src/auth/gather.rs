@@ -26,8 +26,8 @@ pub(super) fn gather(
         first.span.start..last.span.end.max(first.span.end),
     );
     // `keys, people`: what people read; a table without a name has none to be called by.
-    let names: Option<Vec<&str>> = found.iter().map(|placed| placed.name.as_deref()).collect();
-    let name = names.map(|names| names.join(", "));
+    let called: Option<Vec<&str>> = found.iter().map(|placed| placed.name.as_deref()).collect();
+    let name = called.map(|called| called.join(", "));
     let mut optional = false;
     let mut providers: Vec<(ProviderConfig, Span)> = Vec::new();
     for placed in found {
