@@ -89,7 +89,7 @@ fn what_is_no_gateway_and_what_is_no_address_are_said() {
         said(&output.stderr)
     );
     assert_eq!(output.status.code(), Some(1));
-    let output = command("https://127.0.0.1:9090", None);
-    assert!(said(&output.stderr).contains("write http://ADDRESS:PORT"));
+    let output = command("ftp://127.0.0.1:9090", None);
+    assert!(said(&output.stderr).contains("write http://ADDRESS:PORT, https://… or unix:/PATH"));
     assert_eq!(output.status.code(), Some(2));
 }

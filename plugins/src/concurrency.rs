@@ -1,10 +1,14 @@
 //! Limits how many requests are under way at once, lets some wait, and turns the rest away before everybody is slow.
 //!
 //! ```toml
+//! [auth.keys]
+//! api-key = {}
+//!
 //! [route.orders]
 //! match       = "/orders/**"
 //! upstream    = "orders"
 //! concurrency = { max = 100, queue = 50, queue-timeout = "200ms", plans = ["free", "premium"] }
+//! auth        = "keys"
 //! ```
 //!
 //! `per` counts each value of the request apart, for example `"header.x-tenant"`; without it all requests of the policy

@@ -6,10 +6,14 @@
 //! otherwise = "free"
 //! time-zone = "Europe/Berlin"
 //!
+//! [auth.keys]
+//! api-key = {}
+//!
 //! [route.orders]
 //! match    = "/orders/**"
 //! upstream = "orders"
 //! quota    = "contracts"
+//! auth     = "keys"
 //! ```
 //!
 //! Windows begin with the hour, at midnight or on the first of the month on the clock of the zone; a day of 23 or 25

@@ -5,10 +5,14 @@
 //! rates     = { free = "100/min", premium = "1000/min" }   # keyed by identity, chosen by consumer.plan
 //! otherwise = "free"
 //!
+//! [auth.keys]
+//! api-key = {}
+//!
 //! [route.orders]
 //! match      = "/orders/**"
 //! upstream   = "orders"
 //! rate-limit = ["plans", { key = "route", rate = "500/s" }]
+//! auth       = "keys"
 //! ```
 //!
 //! A named limit is one count, whatever number of routes names it; a table written on a route is the route's own. Of

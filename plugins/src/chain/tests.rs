@@ -96,8 +96,12 @@ fn the_order_is_the_designs() {
             "ip-filter",
             "protect",
             "cors",
+            "throttle",
             "auth",
             "authorize",
+            "rate-limit",
+            "quota",
+            "concurrency",
             "headers"
         ]
     );
