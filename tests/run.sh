@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/install-build-tools.sh
 
 # The programs that tests start or that the build calls. Grows with the tests.
-tools=(cmake cc curl make openssl)
+tools=(cmake cc curl make openssl redis-server)
 
 stage() {
     echo
