@@ -1,103 +1,31 @@
 //! Configuration → snapshot. Reads the files that the configuration names; spawns nothing, binds nothing.
 
+mod action;
+mod error;
+
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use plugins::chain::{Chain, SharedParts};
-use plugins::contract::place::Span;
 use plugins::contract::plugin::CompileError as PluginError;
 use plugins::contract::services::Services;
 use plugins::ip_filter::Ranges;
-use tokio::sync::Semaphore;
 
-use super::action::{Action, Arm, Choice, Fallback, Forward, Mirror, Respond};
 use super::outside::Outside;
 use super::route::Route;
 use super::{Listener, Snapshot, pages};
 use crate::cache::policy::CachePolicy;
 use crate::cache::zone::{self, Zone};
 use crate::config::Loaded;
-use crate::config::model::{
-    Action as ActionConfig, Config, Dispatch, FallbackConfig, ListenerConfig, RespondBody,
-    RespondConfig, RouteConfig, SplitConfig, TlsConfig, UpstreamId,
-};
+use crate::config::model::{Config, ListenerConfig, RouteConfig, TlsConfig};
 use crate::observe::metrics::Metrics;
 use crate::routing::{Conflict, Guards, RouteSpec, Router};
-use crate::store::{StoreSecret, Stores};
+use crate::store::Stores;
+use crate::upstream::Upstream;
 use crate::upstream::retry::Retry;
-use crate::upstream::{Upstream, UpstreamError};
 
-/// Largest file that `body-file` may name.
-const BODY_FILE_MAX: u64 = 16 << 20;
-
-/// Copies of one route's requests that may be under way; more are dropped.
-const MIRRORED_MAX: usize = 64;
-
-/// Why a valid configuration cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    /// A file that it names cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Where it is named.
-        span: Span,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A file that it names is too large.
-    #[error("{} is larger than {} MiB", path.display(), BODY_FILE_MAX >> 20)]
-    FileTooLarge {
-        /// Which.
-        path: PathBuf,
-        /// Where it is named.
-        span: Span,
-    },
-    /// A plugin cannot be built.
-    #[error("route `{route}`: {error}")]
-    Plugin {
-        /// On which route.
-        route: Arc<str>,
-        /// The route's table.
-        span: Span,
-        /// Why.
-        error: PluginError,
-    },
-    /// A store cannot be built.
-    #[error("store `{}`: {}", .0.store, .0.error)]
-    Store(StoreSecret),
-    /// An upstream cannot be built.
-    #[error("upstream `{upstream}`: {error}")]
-    Upstream {
-        /// Which.
-        upstream: Arc<str>,
-        /// The place that is to blame.
-        span: Span,
-        /// Why.
-        error: UpstreamError,
-    },
-    /// Routes exclude each other; validation finds these first.
-    #[error("{0}")]
-    Routes(Conflict),
-}
-
-impl CompileError {
-    /// Where the configuration says what cannot be built.
-    pub fn span(&self) -> Option<&Span> {
-        match self {
-            Self::File { span, .. }
-            | Self::FileTooLarge { span, .. }
-            | Self::Plugin { span, .. }
-            | Self::Store(StoreSecret { span, .. })
-            | Self::Upstream { span, .. } => Some(span),
-            Self::Routes(_) => None,
-        }
-    }
-}
+pub use error::CompileError;
 
 /// Compiles a configuration. What must outlive a reload is taken from the previous snapshot by name.
 pub fn compile(
@@ -348,7 +276,7 @@ impl Making<'_> {
         Ok(Route {
             name: config.name.clone(),
             chain,
-            action: action(config, self.upstreams, metrics)?,
+            action: action::action(config, self.upstreams, metrics)?,
             timeout: config.timeout,
             deadline_from: config.deadline_from.clone(),
             retry: config.retry.as_ref().map(Retry::compile),
@@ -360,153 +288,5 @@ impl Making<'_> {
             metrics: metrics.route(&config.name),
             cached: metrics.cache(&config.name),
         })
-    }
-}
-
-fn action(
-    config: &RouteConfig,
-    upstreams: &[Arc<Upstream>],
-    metrics: &Metrics,
-) -> Result<Action, CompileError> {
-    let mut arms = Arms {
-        route: &config.name,
-        upstreams,
-        metrics,
-        found: Vec::new(),
-    };
-    let choice = match &config.action {
-        ActionConfig::Redirect { to, status } => {
-            return Ok(Action::Redirect {
-                to: to.clone(),
-                status: *status,
-            });
-        }
-        ActionConfig::Respond(respond) => return self::respond(respond).map(Action::Respond),
-        ActionConfig::Upstream(dispatch) => arms.dispatch(dispatch),
-        ActionConfig::Split(split) => arms.split(split),
-    };
-    let choices = arms.found.len();
-    let fallback = match &config.fallback {
-        None => None,
-        Some(FallbackConfig::Upstream(id)) => Some(Fallback::Arm(arms.add(*id))),
-        Some(FallbackConfig::Respond(respond)) => Some(Fallback::Reply(self::respond(respond)?)),
-    };
-    let mirror = config.mirror.and_then(|id| {
-        Some(Mirror {
-            upstream: upstreams.get(id.0)?.clone(),
-            metrics: metrics.mirror(&config.name),
-            permits: Arc::new(Semaphore::new(MIRRORED_MAX)),
-            time: config.timeout,
-        })
-    });
-    Ok(Action::Forward(Forward {
-        arms: arms.found,
-        choice,
-        choices,
-        fallback,
-        mirror,
-    }))
-}
-
-fn respond(config: &RespondConfig) -> Result<Respond, CompileError> {
-    let (body, kind) = match &config.body {
-        RespondBody::Empty => (Bytes::new(), None),
-        RespondBody::Text(text) => (Bytes::from(text.clone()), Some("text/plain; charset=utf-8")),
-        RespondBody::File { path, span } => (read(path, span)?, Some("application/octet-stream")),
-    };
-    let mut headers: Vec<(HeaderName, HeaderValue)> = config.headers.clone();
-    if let Some(kind) =
-        kind.filter(|_| !headers.iter().any(|(name, _)| name == header::CONTENT_TYPE))
-    {
-        headers.push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
-    }
-    Ok(Respond {
-        status: config.status,
-        headers,
-        body,
-    })
-}
-
-fn read(path: &PathBuf, span: &Span) -> Result<Bytes, CompileError> {
-    let failed = |error| CompileError::File {
-        path: path.clone(),
-        span: span.clone(),
-        error,
-    };
-    if std::fs::metadata(path).map_err(failed)?.len() > BODY_FILE_MAX {
-        return Err(CompileError::FileTooLarge {
-            path: path.clone(),
-            span: span.clone(),
-        });
-    }
-    std::fs::read(path).map(Bytes::from).map_err(failed)
-}
-
-/// Collects the upstreams of a route, each once.
-struct Arms<'a> {
-    route: &'a Arc<str>,
-    upstreams: &'a [Arc<Upstream>],
-    metrics: &'a Metrics,
-    found: Vec<Arm>,
-}
-
-impl Arms<'_> {
-    fn add(&mut self, id: UpstreamId) -> usize {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "validate made the id from this very list"
-        )]
-        let upstream = &self.upstreams[id.0];
-        if let Some(known) = self
-            .found
-            .iter()
-            .position(|arm| Arc::ptr_eq(&arm.upstream, upstream))
-        {
-            return known;
-        }
-        let seconds = self
-            .metrics
-            .upstream_seconds(self.route, &upstream.config.name);
-        self.found.push(Arm {
-            upstream: upstream.clone(),
-            seconds,
-        });
-        self.found.len() - 1
-    }
-
-    fn dispatch(&mut self, dispatch: &Dispatch<UpstreamId>) -> Choice {
-        match dispatch {
-            Dispatch::Always(id) => {
-                self.add(*id);
-                Choice::Only
-            }
-            Dispatch::By {
-                value,
-                map,
-                otherwise,
-            } => Choice::By {
-                value: value.clone(),
-                map: map
-                    .iter()
-                    .map(|(text, id)| (text.clone(), self.add(*id)))
-                    .collect(),
-                otherwise: otherwise.map(|id| self.add(id)),
-            },
-        }
-    }
-
-    fn split(&mut self, split: &SplitConfig) -> Choice {
-        let mut sum = 0;
-        let mut cumulative = Vec::new();
-        for (id, weight) in &split.arms {
-            self.add(*id);
-            sum += weight;
-            cumulative.push(sum);
-        }
-        Choice::Split {
-            cumulative,
-            sticky: split.sticky.clone(),
-            pick: split.pick.clone(),
-        }
     }
 }
