@@ -19,6 +19,8 @@ use line::Line;
 
 /// Bytes that may wait in the buffer of one worker.
 const BUFFER_MAX: usize = 4 << 20;
+/// Bytes of room that an emptied buffer keeps.
+const SPARE_MAX: usize = 256 << 10;
 /// Between two rounds of the writer while there is work: many lines leave in one write.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -67,18 +69,26 @@ pub struct AccessLog {
 }
 
 struct Shared {
-    buffers: Box<[Mutex<Vec<u8>>]>,
+    buffers: Box<[Buffer]>,
     destination: Mutex<Destination>,
     metrics: Arc<Metrics>,
     reopen: AtomicBool,
     closed: AtomicBool,
 }
 
+/// The lines of one worker: what it fills, and the empty one that takes its place while the writer empties it. Two that
+/// change places need no growing once they are large enough.
+#[derive(Default)]
+struct Buffer {
+    filling: Mutex<Vec<u8>>,
+    spare: Mutex<Vec<u8>>,
+}
+
 impl AccessLog {
     /// Starts the writer with one buffer a worker and one for everything else.
     pub fn start(workers: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            buffers: (0..=workers).map(|_| Mutex::default()).collect(),
+            buffers: (0..=workers).map(|_| Buffer::default()).collect(),
             destination: Mutex::new(Destination::Off),
             metrics,
             reopen: AtomicBool::new(false),
@@ -105,7 +115,7 @@ impl AccessLog {
         else {
             return;
         };
-        let mut buffer = lock(buffer);
+        let mut buffer = lock(&buffer.filling);
         if buffer.len() >= BUFFER_MAX {
             self.shared.metrics.access_log_dropped.add_one();
             return;
@@ -165,18 +175,26 @@ impl Shared {
     fn drain(&self) -> bool {
         let mut wrote = false;
         for buffer in &self.buffers {
-            let full = std::mem::take(&mut *lock(buffer));
-            if full.is_empty() {
-                continue;
-            }
-            wrote = true;
-            self.complain(
-                lock(&self.destination).write(&full),
-                "Cannot write the access log",
-            );
-            give_back(buffer, full);
+            wrote |= self.empty(buffer);
         }
         wrote
+    }
+
+    /// Writes one buffer; says whether there was anything. Holding the spare one keeps two that drain apart.
+    fn empty(&self, buffer: &Buffer) -> bool {
+        let mut spare = lock(&buffer.spare);
+        std::mem::swap(&mut *spare, &mut *lock(&buffer.filling));
+        if spare.is_empty() {
+            return false;
+        }
+        self.complain(
+            lock(&self.destination).write(&spare),
+            "Cannot write the access log",
+        );
+        spare.clear();
+        // What a burst has made large is given back.
+        spare.shrink_to(SPARE_MAX);
+        true
     }
 
     fn complain(&self, result: io::Result<()>, what: &'static str) {
@@ -184,14 +202,5 @@ impl Shared {
             self.metrics.access_log_dropped.add_one();
             tracing::warn!(%error, "{what}");
         }
-    }
-}
-
-/// Returns the allocation of a written buffer, unless a burst made it huge or the worker has started a new one.
-fn give_back(buffer: &Mutex<Vec<u8>>, mut written: Vec<u8>) {
-    let mut buffer = lock(buffer);
-    if buffer.capacity() == 0 && written.capacity() <= BUFFER_MAX {
-        written.clear();
-        *buffer = written;
     }
 }

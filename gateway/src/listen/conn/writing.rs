@@ -12,6 +12,8 @@ use crate::listen::framing::Boundary;
 
 /// A piece of at least this size is not worth copying.
 const LARGE: usize = 4 * 1024;
+/// Room for a head and a small body: what is gathered mostly fits without growing.
+const GATHERED_FIRST: usize = 1024;
 /// What is gathered at most.
 const GATHERED_MAX: usize = 16 * 1024;
 /// `writev` with the gathered bytes and this many pieces less one.
@@ -24,9 +26,12 @@ impl Conn {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let length = pieces.iter().map(|piece| piece.len()).sum();
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         if length >= LARGE || self.pending.len() + length > GATHERED_MAX {
             return self.poll_send_with(cx, pieces);
+        }
+        if self.pending.capacity() == 0 {
+            self.pending.reserve(length.max(GATHERED_FIRST));
         }
         for piece in pieces {
             self.pending.extend_from_slice(piece);
