@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,10 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, ServerName};
 
+use super::{WRONG, complain};
+
 /// The environment variable that holds the admin token; an argument would show in every list of processes.
-pub(super) const TOKEN: &str = "GATEWAY_ADMIN_TOKEN";
+const TOKEN: &str = "GATEWAY_ADMIN_TOKEN";
 
 /// To connect, and between two pieces of the answer: a reload looks names up before it answers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,7 +27,7 @@ const ANSWER_MAX: u64 = 16 << 20;
 
 /// Where an admin listener is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Address {
+enum Address {
     /// `http://host:port`
     Tcp(String),
     /// `https://host:port`
@@ -37,6 +40,48 @@ pub(super) enum Address {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
+    with_token: bool,
+}
+
+/// Which admin listener is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Whom {
+    /// The admin listener; a token for it comes from `GATEWAY_ADMIN_TOKEN`
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    admin: String,
+    /// Whom to trust where the URL is `https`: certificates in PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl Whom {
+    /// Sends a POST there. Where no answer comes, it has complained, and the process ends with the code.
+    pub(super) fn post(&self, path: &str) -> Result<Answer, ExitCode> {
+        let wrong = |text: &str| {
+            complain(text);
+            ExitCode::from(WRONG)
+        };
+        let parsed: Result<Address, _> = self.admin.parse();
+        let address =
+            parsed.map_err(|error| wrong(&format!("error: --admin {}: {error}\n", self.admin)))?;
+        if let Some(lack) = lack(&address, self.ca.as_deref()) {
+            return Err(wrong(lack));
+        }
+        let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
+        let sent = post(&address, path, token.as_deref(), self.ca.as_deref());
+        let with_token = token.is_some();
+        let answer = sent.map(|answer| Answer {
+            with_token,
+            ..answer
+        });
+        answer.map_err(|error| {
+            complain(&format!(
+                "error: cannot ask the gateway at {}: {error}\n",
+                self.admin
+            ));
+            ExitCode::FAILURE
+        })
+    }
 }
 
 impl FromStr for Address {
@@ -69,20 +114,22 @@ impl FromStr for Address {
     }
 }
 
-/// Why an admin listener did not do what was asked.
-pub(super) fn refusal(status: u16, title: Option<&str>, with_token: bool) -> String {
-    match (status, with_token) {
-        (401, true) => format!("the token in {TOKEN} is not the right one"),
-        (401, false) => format!("a token is needed: set {TOKEN}"),
-        (_, _) => {
-            let title = title.unwrap_or("this is not the admin listener of a gateway");
-            format!("the answer was {status}: {title}")
+impl Answer {
+    /// Why the admin listener did not do what was asked.
+    pub(super) fn refusal(&self, title: Option<&str>) -> String {
+        match (self.status, self.with_token) {
+            (401, true) => format!("the token in {TOKEN} is not the right one"),
+            (401, false) => format!("a token is needed: set {TOKEN}"),
+            (status, _) => {
+                let title = title.unwrap_or("this is not the admin listener of a gateway");
+                format!("the answer was {status}: {title}")
+            }
         }
     }
 }
 
 /// What the arguments lack.
-pub(super) fn lack(to: &Address, trusted: Option<&Path>) -> Option<&'static str> {
+fn lack(to: &Address, trusted: Option<&Path>) -> Option<&'static str> {
     let lacks = matches!(to, Address::Tls(_)) && trusted.is_none();
     lacks.then_some(
         "error: https needs --ca FILE: the authority of the admin listener's certificate\n",
@@ -90,7 +137,7 @@ pub(super) fn lack(to: &Address, trusted: Option<&Path>) -> Option<&'static str>
 }
 
 /// Sends the request and reads the whole answer.
-pub(super) fn post(
+fn post(
     to: &Address,
     path: &str,
     token: Option<&str>,
@@ -197,6 +244,7 @@ fn parse(text: &str) -> Option<Answer> {
     Some(Answer {
         status,
         body: body.to_owned(),
+        with_token: false,
     })
 }
 
