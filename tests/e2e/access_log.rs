@@ -395,3 +395,36 @@ fn no_line_is_lost_or_torn_at_the_end() {
         .collect();
     assert_eq!(ids.len(), 200, "request ids are unique");
 }
+
+#[test]
+fn a_line_holds_what_the_configuration_wants() {
+    let backend = Backend::start();
+    let wanted = r#"fields = ["status", "route", "header.user-agent", "query.page", "query.size", "path.id", "consumer.plan"]"#;
+    let gateway = Gateway::start(config(wanted, &backend));
+    let headers = [("user-agent", "a \"quoted\" one")];
+    gateway.request("GET", "/orders/7?page=2&size=1&size=2", &headers, b"");
+    let line = gateway.wait_access_log(1).swap_remove(0);
+    assert_eq!(
+        keys(&line),
+        ["time", "route", "status", "header.user-agent", "query.page"],
+        "what is missing or repeated is left out"
+    );
+    assert_eq!(line["header.user-agent"], "a \"quoted\" one");
+    assert_eq!(line["query.page"], "2");
+    // A head that is refused before any route is known has what it can have.
+    raw(gateway.addr(), b"GET / HTTP/1.1\r\n\r\n");
+    let line = gateway.wait_access_log(2).swap_remove(1);
+    assert_eq!(keys(&line), ["time", "status"]);
+}
+
+#[test]
+fn a_reload_changes_what_a_line_holds() {
+    let backend = Backend::start();
+    let mut gateway = Gateway::start(config("", &backend));
+    gateway.request("GET", "/hello/a", &[], b"");
+    gateway.wait_access_log(1);
+    gateway.rewrite_and_wait(config(r#"fields = ["path"]"#, &backend));
+    gateway.request("GET", "/hello/b", &[], b"");
+    let line = gateway.wait_access_log(2).swap_remove(1);
+    assert_eq!(keys(&line), ["time", "path"]);
+}

@@ -2,6 +2,7 @@
 
 mod address;
 mod health;
+mod log;
 mod name;
 mod redis;
 
@@ -17,6 +18,7 @@ use crate::routing::pattern::{HostPattern, Matcher, PathPattern, PatternError};
 
 pub(super) use address::{HostPort, ListenAddress, NameServer, SocketPath};
 pub(super) use health::{CheckPath, StatusRange};
+pub(super) use log::{LogEntry, LogPath};
 pub(super) use name::{CertificateName, CookieName, HostChoice};
 pub(super) use redis::RedisUrl;
 
@@ -32,6 +34,7 @@ pub(super) const FORMATS: &[Format] = &[
     ("cookie-name", check::<CookieName>),
     ("name-server", check::<NameServer>),
     ("log-path", check::<LogPath>),
+    ("log-field", check::<LogEntry>),
     ("socket-path", check::<SocketPath>),
     ("redis-url", check::<RedisUrl>),
     ("policy-name", check::<PolicyName>),
@@ -53,10 +56,6 @@ pub(super) struct MatchPath(pub(super) PathPattern);
 /// `host` of a match table.
 #[derive(Debug, Clone)]
 pub(super) struct MatchHost(pub(super) HostPattern);
-
-/// Where the access log goes.
-#[derive(Debug, Clone)]
-pub(super) struct LogPath(pub(super) super::model::AccessLogPath);
 
 /// The name of a policy, or `none`.
 #[derive(Debug, Clone)]
@@ -88,11 +87,6 @@ leaf!(
 );
 leaf!(MatchPath, "match-path", "a path: \"/orders/{id}\"");
 leaf!(MatchHost, "match-host", "a host: \"api.example.com\"");
-leaf!(
-    LogPath,
-    "log-path",
-    "\"stdout\", \"off\" or the path of a file"
-);
 
 impl FromStr for MatchLine {
     type Err = LeafError;
@@ -168,26 +162,6 @@ impl FromStr for Dropped {
             LeafError::new(format!("`{text}` is neither a table nor \"none\""))
                 .help("write a table, or \"none\" to drop the default"),
         )
-    }
-}
-
-impl FromStr for LogPath {
-    type Err = LeafError;
-
-    fn from_str(text: &str) -> Result<Self, LeafError> {
-        use super::model::AccessLogPath as Path;
-        match text {
-            "stdout" => Ok(Self(Path::Stdout)),
-            "off" => Ok(Self(Path::Off)),
-            // A mistyped word must not become a file's name.
-            _ if text.contains('/') => Ok(Self(Path::File(text.into()))),
-            _ => Err(LeafError::new(format!(
-                "`{text}` is neither \"stdout\" nor \"off\" nor a path"
-            ))
-            .help(format!(
-                "write a path with a slash, for example \"./{text}\""
-            ))),
-        }
     }
 }
 

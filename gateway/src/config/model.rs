@@ -15,6 +15,7 @@ use plugins::contract::place::Span;
 use plugins::contract::template::Template;
 use plugins::contract::value::Value;
 
+mod access_log;
 mod cache;
 mod health;
 mod listener;
@@ -22,6 +23,7 @@ mod retry;
 mod store;
 mod upstream;
 
+pub use access_log::{AccessLogConfig, AccessLogPath, LogField, LogFields, LogValue};
 pub use cache::{CacheConfig, CacheZoneConfig};
 pub use health::{BreakerConfig, CheckConfig, HealthConfig, HttpCheckConfig, OutlierConfig};
 pub use listener::{
@@ -290,26 +292,4 @@ pub struct AdminConfig {
     pub metrics: Option<Address>,
     /// TLS of all but the probes; `None` is plaintext.
     pub tls: Option<TlsConfig>,
-}
-
-/// `[access-log]`
-#[derive(Debug, Clone, PartialEq)]
-pub struct AccessLogConfig {
-    /// Where it goes.
-    pub path: AccessLogPath,
-    /// Share of requests with a status below 400 that are logged, 0 to 1. Failures are always logged.
-    pub sample: f64,
-    /// Whether the query is logged.
-    pub query: bool,
-}
-
-/// Where the access log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccessLogPath {
-    /// Standard output.
-    Stdout,
-    /// Nowhere.
-    Off,
-    /// A file, opened for appending; reopened on SIGUSR1.
-    File(PathBuf),
 }

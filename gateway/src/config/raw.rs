@@ -48,7 +48,7 @@ pub(super) use upstream::{
 };
 
 use super::dom::Node;
-use super::leaf::{ListenAddress, LogPath, NameServer, SocketPath};
+use super::leaf::{ListenAddress, LogEntry, LogPath, NameServer, SocketPath};
 use super::secret::SecretRef;
 
 /// The whole file, but for policies.
@@ -168,6 +168,9 @@ pub(super) struct RawAccessLog {
     pub(super) sample: Option<At<Share>>,
     /// Whether the query is logged: it may hold credentials. Default: `false`.
     pub(super) query: Option<At<bool>>,
+    /// What a line holds beside its time: fields of the default line and values of the request, which are left out where the
+    /// request has none, or more than one. Default: every field, and no value.
+    pub(super) fields: Option<At<Vec<At<LogEntry>>>>,
 }
 
 /// A route or `[defaults]`: its own keys and its policies.

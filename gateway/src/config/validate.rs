@@ -67,7 +67,7 @@ pub(super) fn validate(
     let cache_zones = cache::zones(raw.cache_zones, &mut context);
     let stores = store::all(raw.stores, &mut context);
     let admin = process::admin(raw.admin, &mut context);
-    let access_log = process::access_log(raw.access_log);
+    let access_log = process::access_log(raw.access_log, &mut context);
     address::check(&listeners, &upstreams, admin.as_ref(), &mut context);
     let issuers = consumer::Issuers::of(&raw.named.auth);
     let tables = consumer::Tables {

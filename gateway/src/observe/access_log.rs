@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use super::metrics::{Metrics, lock};
+use crate::config::model::LogFields;
 use line::Line;
 
 /// Bytes that may wait in the buffer of one worker.
@@ -106,7 +107,7 @@ impl AccessLog {
     }
 
     /// Adds a line to a worker's buffer.
-    pub fn write(&self, worker: usize, line: &Line<'_>) {
+    pub fn write(&self, worker: usize, line: &Line<'_>, fields: &LogFields) {
         let Some(buffer) = self
             .shared
             .buffers
@@ -121,7 +122,7 @@ impl AccessLog {
             return;
         }
         let was_empty = buffer.is_empty();
-        line.write_to(&mut buffer);
+        line.write_to(fields, &mut buffer);
         drop(buffer);
         if was_empty {
             self.writer.unpark();

@@ -1,5 +1,6 @@
 //! The end of a request: metrics, the access-log line, and the policies' last hook. Runs exactly once.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::Version;
@@ -10,7 +11,7 @@ use super::ctx::Ctx;
 use super::forward::fallback::Fell;
 use super::forward::hedge;
 use super::{Shared, cache};
-use crate::config::model::{AccessLogConfig, AccessLogPath};
+use crate::config::model::{AccessLogConfig, AccessLogPath, LogFields};
 use crate::observe::access_log::line::Line;
 use crate::upstream::retry::{Cause, Hindrance};
 
@@ -82,6 +83,7 @@ fn wanted(config: &AccessLogConfig, status: u16) -> bool {
 
 fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &Ended) {
     let head = session.req_header();
+    let fields = &ctx.snapshot.loaded.config.access_log.fields;
     let progress = &ctx.progress;
     let again = progress.again.as_deref();
     let target = progress.target().map(|target| &*target.address);
@@ -127,8 +129,28 @@ fn log(shared: &Shared, worker: usize, session: &Session, ctx: &Ctx, ended: &End
         total: ended.total,
         upstream_time: target.map(|_| progress.upstream_time),
         hop: ended.hop,
+        values: values(session, ctx, fields),
     };
-    shared.access_log.write(worker, &line);
+    shared.access_log.write(worker, &line, fields);
+}
+
+/// What the configuration wants of the request itself. A value that is missing or repeated is not in the line.
+fn values<'a>(
+    session: &'a Session,
+    ctx: &'a Ctx,
+    fields: &'a LogFields,
+) -> Vec<(&'a [u8], Cow<'a, str>)> {
+    if fields.values.is_empty() {
+        return Vec::new();
+    }
+    let head = session.req_header();
+    let identified = ctx.seen.identified(&ctx.snapshot, head);
+    let view = identified.view(&head.method, head.uri.query(), &head.headers);
+    let found = fields.values.iter().filter_map(|wanted| {
+        let value = view.lookup(&wanted.value).ok()?;
+        Some((&*wanted.key, Cow::Owned(value.into_owned())))
+    });
+    found.collect()
 }
 
 fn protocol(version: Version) -> &'static str {

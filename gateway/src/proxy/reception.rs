@@ -131,8 +131,11 @@ impl Front {
             total: Duration::ZERO,
             upstream_time: None,
             hop: Duration::ZERO,
+            values: Vec::new(),
         };
-        self.shared.access_log.write(self.worker, &line);
+        let snapshot = self.shared.live.snapshot();
+        let fields = &snapshot.loaded.config.access_log.fields;
+        self.shared.access_log.write(self.worker, &line, fields);
     }
 }
 

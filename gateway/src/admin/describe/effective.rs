@@ -9,7 +9,7 @@ use super::{duration, health, route};
 use crate::config::Loaded;
 use crate::config::model::{
     AccessLogConfig, AccessLogPath, AdminConfig, Balance, CertificateConfig, ClientsConfig, Config,
-    Forwarded, HostPolicy, ListenerConfig, NamedFile, Protocol, StickyCookie, TlsConfig,
+    Forwarded, HostPolicy, ListenerConfig, LogField, NamedFile, Protocol, StickyCookie, TlsConfig,
     TlsVersion, UpstreamConfig, UpstreamTls,
 };
 use crate::config::source::SourceFile;
@@ -206,7 +206,17 @@ fn access_log(config: &AccessLogConfig) -> Value {
         AccessLogPath::Off => Path::new("off"),
         AccessLogPath::File(path) => path,
     };
-    json!({ "path": path.display().to_string(), "sample": config.sample, "query": config.query })
+    let known = LogField::ALL
+        .iter()
+        .filter(|field| config.fields.has(**field));
+    let values = config.fields.values.iter().map(|value| &*value.name);
+    let fields: Vec<&str> = known.map(|field| field.name()).chain(values).collect();
+    json!({
+        "path": path.display().to_string(),
+        "sample": config.sample,
+        "query": config.query,
+        "fields": fields,
+    })
 }
 
 fn tolerance(tolerance: Tolerance) -> &'static str {

@@ -3,9 +3,10 @@
 use plugins::contract::place::At;
 
 use super::{Context, bounds, plain};
-use crate::config::leaf::ListenAddress;
+use crate::config::leaf::{ListenAddress, LogEntry};
 use crate::config::model::{
-    AccessLogConfig, AccessLogPath, Address, AdminConfig, LimitKeys, ServerConfig,
+    AccessLogConfig, AccessLogPath, Address, AdminConfig, LimitKeys, LogFields, LogValue,
+    ServerConfig,
 };
 use crate::config::raw::{RawAccessLog, RawAdmin, RawLimitKeys, RawServer};
 
@@ -29,15 +30,47 @@ pub(super) fn server(raw: Option<At<RawServer>>, context: &mut Context<'_>) -> S
     }
 }
 
-pub(super) fn access_log(raw: Option<At<RawAccessLog>>) -> AccessLogConfig {
+pub(super) fn access_log(
+    raw: Option<At<RawAccessLog>>,
+    context: &mut Context<'_>,
+) -> AccessLogConfig {
     let raw = raw.map(At::into_inner).unwrap_or_default();
+    let fields = raw.fields.map(|entries| log_fields(entries, context));
     AccessLogConfig {
         path: raw
             .path
             .map_or(AccessLogPath::Stdout, |path| path.into_inner().0),
         sample: raw.sample.map_or(1.0, |share| share.fraction()),
         query: plain(raw.query.as_ref()).unwrap_or(false),
+        fields: fields.unwrap_or_else(LogFields::all),
     }
+}
+
+fn log_fields(entries: At<Vec<At<LogEntry>>>, context: &mut Context<'_>) -> LogFields {
+    let mut known = Vec::new();
+    let mut values: Vec<LogValue> = Vec::new();
+    let mut seen: Vec<LogEntry> = Vec::new();
+    for entry in entries.into_inner() {
+        let span = entry.span();
+        let entry = entry.into_inner();
+        if seen.contains(&entry) {
+            let message = "the field is named twice";
+            context.report.error(span, "config.value", message);
+            continue;
+        }
+        seen.push(entry.clone());
+        match entry {
+            LogEntry::Known(field) => known.push(field),
+            LogEntry::Value(name, value) => values.push(LogValue {
+                key: format!(",{}:", serde_json::Value::from(&*name))
+                    .into_bytes()
+                    .into(),
+                name,
+                value,
+            }),
+        }
+    }
+    LogFields::only(known, values.into())
 }
 
 pub(super) fn admin(raw: Option<At<RawAdmin>>, context: &mut Context<'_>) -> Option<AdminConfig> {

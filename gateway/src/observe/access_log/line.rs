@@ -2,10 +2,12 @@
 //!
 //! Everything that a client, an upstream or a route's name can hold is escaped, so nobody forges a line.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use super::clock;
+use crate::config::model::{LogField as Field, LogFields};
 use crate::text::AddressText;
 
 /// What is known about a request at its end.
@@ -70,6 +72,8 @@ pub struct Line<'a> {
     pub upstream_time: Option<Duration>,
     /// Of it, our own share.
     pub hop: Duration,
+    /// What else the request says: keys with comma and colon, and values.
+    pub values: Vec<(&'a [u8], Cow<'a, str>)>,
 }
 
 /// A key with its comma and colon, joined by the compiler.
@@ -80,64 +84,118 @@ macro_rules! key {
 }
 
 impl Line<'_> {
-    /// Appends the line with its end.
-    pub fn write_to(&self, out: &mut Vec<u8>) {
+    /// Appends the line with its end: the time, and what `fields` wants of the rest.
+    pub fn write_to(&self, fields: &LogFields, out: &mut Vec<u8>) {
         out.reserve(512 + self.path.len());
         out.extend_from_slice(b"{\"time\":\"");
         clock::write(self.time, out);
         out.push(b'"');
-        plain(out, key!("request_id"), self.request_id);
-        self.client(out);
-        plain(out, key!("listener"), self.listener);
-        text(out, key!("method"), self.method.as_bytes());
-        text(out, key!("host"), self.host.as_bytes());
-        text(out, key!("path"), self.path);
+        self.asked(fields, out);
+        self.answered(fields, out);
+        self.forwarded(fields, out);
+        self.measured(fields, out);
+        self.values(out);
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// Who asked for what.
+    fn asked(&self, fields: &LogFields, out: &mut Vec<u8>) {
+        if fields.has(Field::RequestId) {
+            plain(out, key!("request_id"), self.request_id);
+        }
+        if fields.has(Field::Client) {
+            self.client(out);
+        }
+        if fields.has(Field::Listener) {
+            plain(out, key!("listener"), self.listener);
+        }
+        if fields.has(Field::Method) {
+            text(out, key!("method"), self.method.as_bytes());
+        }
+        if fields.has(Field::Host) {
+            text(out, key!("host"), self.host.as_bytes());
+        }
+        if fields.has(Field::Path) {
+            text(out, key!("path"), self.path);
+        }
         optional(out, key!("query"), self.query);
-        plain(out, key!("protocol"), self.protocol);
-        if let Some(route) = self.route {
+        if fields.has(Field::Protocol) {
+            plain(out, key!("protocol"), self.protocol);
+        }
+        if let Some(route) = self.route.filter(|_| fields.has(Field::Route)) {
             plain(out, key!("route"), route);
         }
-        if let Some(auth) = self.auth {
+        if let Some(auth) = self.auth.filter(|_| fields.has(Field::Auth)) {
             plain(out, key!("auth"), auth);
         }
-        if let Some(consumer) = self.consumer {
+        if let Some(consumer) = self.consumer.filter(|_| fields.has(Field::Consumer)) {
             plain(out, key!("consumer"), consumer);
         }
-        number(out, key!("status"), u64::from(self.status));
-        if let Some(status) = self.grpc_status {
+    }
+
+    /// What the answer was, and why.
+    fn answered(&self, fields: &LogFields, out: &mut Vec<u8>) {
+        if fields.has(Field::Status) {
+            number(out, key!("status"), u64::from(self.status));
+        }
+        if let Some(status) = self.grpc_status.filter(|_| fields.has(Field::GrpcStatus)) {
             number(out, key!("grpc_status"), u64::from(status));
         }
-        if let Some(code) = self.code {
+        if let Some(code) = self.code.filter(|_| fields.has(Field::Code)) {
             plain(out, key!("code"), code);
         }
-        self.shadowed(out);
-        if let Some(upstream) = self.upstream {
+        if fields.has(Field::Shadowed) {
+            self.shadowed(out);
+        }
+    }
+
+    /// Where the answer came from.
+    fn forwarded(&self, fields: &LogFields, out: &mut Vec<u8>) {
+        if let Some(upstream) = self.upstream.filter(|_| fields.has(Field::Upstream)) {
             plain(out, key!("upstream"), upstream);
         }
-        optional(out, key!("target"), self.target.map(str::as_bytes));
-        number(out, key!("attempts"), u64::from(self.attempts));
-        optional(out, key!("retried"), self.retried.map(str::as_bytes));
-        optional(
-            out,
-            key!("not_retried"),
-            self.not_retried.map(str::as_bytes),
-        );
-        optional(out, key!("hedge"), self.hedge.map(str::as_bytes));
-        optional(out, key!("fallback"), self.fallback.map(str::as_bytes));
-        optional(out, key!("cache"), self.cache.map(str::as_bytes));
-        optional(
-            out,
-            key!("cache_reason"),
-            self.cache_reason.map(str::as_bytes),
-        );
-        number(out, key!("bytes_in"), self.bytes_in);
-        number(out, key!("bytes_out"), self.bytes_out);
-        millis(out, key!("total_ms"), self.total);
-        if let Some(time) = self.upstream_time {
+        let target = self.target.filter(|_| fields.has(Field::Target));
+        optional(out, key!("target"), target.map(str::as_bytes));
+        if fields.has(Field::Attempts) {
+            number(out, key!("attempts"), u64::from(self.attempts));
+        }
+        let mut some = |field: Field, key: &[u8], value: Option<&str>| {
+            if fields.has(field) {
+                optional(out, key, value.map(str::as_bytes));
+            }
+        };
+        some(Field::Retried, key!("retried"), self.retried);
+        some(Field::NotRetried, key!("not_retried"), self.not_retried);
+        some(Field::Hedge, key!("hedge"), self.hedge);
+        some(Field::Fallback, key!("fallback"), self.fallback);
+        some(Field::Cache, key!("cache"), self.cache);
+        some(Field::CacheReason, key!("cache_reason"), self.cache_reason);
+    }
+
+    /// How much it was and how long it took.
+    fn measured(&self, fields: &LogFields, out: &mut Vec<u8>) {
+        if fields.has(Field::BytesIn) {
+            number(out, key!("bytes_in"), self.bytes_in);
+        }
+        if fields.has(Field::BytesOut) {
+            number(out, key!("bytes_out"), self.bytes_out);
+        }
+        if fields.has(Field::TotalMs) {
+            millis(out, key!("total_ms"), self.total);
+        }
+        if let Some(time) = self.upstream_time.filter(|_| fields.has(Field::UpstreamMs)) {
             millis(out, key!("upstream_ms"), time);
         }
-        millis(out, key!("hop_ms"), self.hop);
-        out.extend_from_slice(b"}\n");
+        if fields.has(Field::HopMs) {
+            millis(out, key!("hop_ms"), self.hop);
+        }
+    }
+
+    /// What else the request says.
+    fn values(&self, out: &mut Vec<u8>) {
+        for (key, value) in &self.values {
+            text(out, key, value.as_bytes());
+        }
     }
 
     fn client(&self, out: &mut Vec<u8>) {
@@ -281,12 +339,13 @@ mod tests {
             total: Duration::from_micros(1_234),
             upstream_time: Some(Duration::from_micros(1_200)),
             hop: Duration::from_micros(34),
+            values: Vec::new(),
         }
     }
 
     fn written(line: &Line<'_>) -> serde_json::Value {
         let mut out = Vec::new();
-        line.write_to(&mut out);
+        line.write_to(&LogFields::all(), &mut out);
         assert_eq!(
             out.split(|byte| *byte == b'\n').count(),
             2,
@@ -302,6 +361,48 @@ mod tests {
         assert_eq!(value["total_ms"], 1.234);
         assert_eq!(value["hop_ms"], 0.034);
         assert!(value.get("code").is_none());
+    }
+
+    #[test]
+    fn every_field_can_be_had_alone() {
+        let full = Line {
+            auth: Some("keys"),
+            consumer: Some("ann"),
+            grpc_status: Some(14),
+            code: Some("a.b"),
+            shadowed: &["a.b"],
+            retried: Some("reset"),
+            not_retried: Some("budget"),
+            hedge: Some("won"),
+            fallback: Some("reply"),
+            cache: Some("hit"),
+            cache_reason: Some("ttl"),
+            ..line()
+        };
+        for field in Field::ALL {
+            let mut out = Vec::new();
+            full.write_to(&LogFields::only([*field], Box::default()), &mut out);
+            let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            let object = value.as_object().unwrap();
+            assert!(object.contains_key(field.name()), "{field}");
+            assert_eq!(object.len(), 2, "{field} and the time");
+        }
+        let mut out = Vec::new();
+        full.write_to(&LogFields::all(), &mut out);
+        let all: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(all.as_object().unwrap().len(), Field::ALL.len() + 1);
+    }
+
+    #[test]
+    fn values_of_the_request_follow() {
+        let mut out = Vec::new();
+        let line = Line {
+            values: vec![(&b",\"header.user-agent\":"[..], "a\"b\n".into())],
+            ..line()
+        };
+        line.write_to(&LogFields::only([], Box::default()), &mut out);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["header.user-agent"], "a\"b\n");
     }
 
     #[test]
