@@ -9,6 +9,7 @@ pub mod decide;
 pub mod demo;
 pub mod listen;
 pub mod observe;
+pub mod overload;
 pub mod proxy;
 pub mod routing;
 pub mod run;

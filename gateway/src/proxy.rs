@@ -22,6 +22,7 @@ mod request;
 pub mod request_id;
 mod response;
 mod response_head;
+mod shed;
 mod silence;
 mod trailers;
 mod turned_away;
@@ -42,6 +43,7 @@ use pingora_cache::{CacheKey, CacheMeta, ForcedFreshness, RespCacheable};
 use crate::client::Client;
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
+use crate::overload::{Overload, Pressure};
 use crate::runtime::Live;
 use crate::runtime::outside::Outside;
 use crate::upstream::names::Names;
@@ -58,6 +60,8 @@ pub struct Shared {
     pub live: Live,
     /// Who answers for names.
     pub names: Arc<Names>,
+    /// Whether there is too much to do.
+    pub overload: Arc<Overload>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// What policies get from outside.
@@ -74,6 +78,8 @@ pub struct Shared {
 pub struct Gateway {
     shared: Arc<Shared>,
     worker: usize,
+    /// How much this worker has to do.
+    pressure: Arc<Pressure>,
     /// For what is sent beside the requests.
     client: Arc<Client>,
     /// For requests that may be with two targets.
@@ -86,6 +92,7 @@ impl Gateway {
         let snapshot = shared.live.snapshot();
         let idle_max = snapshot.loaded.config.server.upstream_idle_max;
         Self {
+            pressure: shared.overload.pressure(worker),
             shared,
             worker,
             client: Arc::default(),
@@ -106,7 +113,7 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
-        request::identify(session, ctx);
+        request::identify(session, ctx, self.pressure.level());
         Ok(())
     }
 

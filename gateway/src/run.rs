@@ -19,6 +19,7 @@ use crate::config::{Failure, Loaded};
 use crate::listen::{Door, Inherited, Listeners, Workers};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
+use crate::overload::Overload;
 use crate::proxy::{Departures, Front, Handshakes, Shared};
 use crate::runtime::compile::compile;
 use crate::runtime::outside::Outside;
@@ -75,6 +76,9 @@ async fn serve(source: Source, start: Start, ready: impl FnOnce()) -> Result<(),
     tokio::spawn(watch::run(house.reloader.clone(), move || {
         for_watch.live.snapshot()
     }));
+    let listeners = Arc::downgrade(&house.listeners);
+    let open = move || listeners.upgrade().map_or(0, |all| all.connections());
+    tokio::spawn(shared.overload.clone().watch(open));
     say_hello(&shared, &house.listeners);
     notify::ready();
     ready();
@@ -149,6 +153,7 @@ fn build(loaded: Loaded) -> Result<(Arc<Shared>, Workers), RunError> {
         access_log: AccessLog::start(count, metrics.clone())?,
         names,
         outside,
+        overload: Overload::new(count),
         metrics,
         turned_away: Departures::default(),
         handshakes: Handshakes::default(),
@@ -158,6 +163,10 @@ fn build(loaded: Loaded) -> Result<(Arc<Shared>, Workers), RunError> {
     let workers = Workers::start("worker", count, move |number| {
         Arc::new(Front::new(for_workers.clone(), number))
     })?;
+    for (number, worker) in workers.handles().iter().enumerate() {
+        // Nobody waits for it: it ends with its worker.
+        drop(worker.spawn(shared.overload.clone().feel(number)));
+    }
     Ok((shared, workers))
 }
 

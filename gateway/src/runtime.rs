@@ -21,6 +21,7 @@ use plugins::ip_filter::Ranges;
 use crate::cache::zone::Zone;
 use crate::config::Loaded;
 use crate::listen::ListenerFacts;
+use crate::overload::Rules;
 use crate::routing::Router;
 use crate::routing::path::PathPolicy;
 use crate::store::Stores;
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub services: Services,
     /// Headers by which upstreams are told who asks: no client may send them, on no route.
     pub identity_headers: Box<[HeaderName]>,
+    /// Who is turned away when there is too much to do.
+    pub overload: Option<Arc<Rules>>,
     /// Where its routes keep answers.
     pub zones: Vec<&'static Zone>,
 }

@@ -47,6 +47,7 @@ mod mirrors;
 mod names;
 mod notify;
 mod oidc;
+mod overload;
 mod paths;
 mod plugins;
 mod pool;

@@ -7,6 +7,7 @@ mod cache;
 mod effective;
 mod health;
 mod limits;
+mod overload;
 mod retry;
 mod store;
 

@@ -13,6 +13,7 @@ use super::{Control, describe};
 use crate::cache::purge::{self, Target as Purged};
 use crate::listen::{self, Listeners};
 use crate::observe::collect::{Sample, Source};
+use crate::overload::Pressure;
 use crate::proxy::Shared;
 use crate::runtime::reload::{ReloadError, Trigger};
 use crate::upstream::breaker::{Breaker, State};
@@ -316,12 +317,57 @@ fn tls_sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<Source> 
     ]
 }
 
+/// How much there is to do, while somebody has said how much is too much.
+fn overload_sources(shared: &Arc<Shared>) -> [Source; 3] {
+    let (of_lag, of_level, of_memory) = (shared.clone(), shared.clone(), shared.clone());
+    [
+        Source {
+            name: "gateway_overload_lag_seconds",
+            help: "How late a worker comes to what is due, smoothed.",
+            kind: MetricType::GAUGE,
+            read: Box::new(move || by_worker(&of_lag, |worker| worker.lag().as_secs_f64())),
+        },
+        Source {
+            name: "gateway_overload_state",
+            help: "Who is turned away by a worker: 0 nobody, 1 some plans or connections, 2 anybody.",
+            kind: MetricType::GAUGE,
+            read: Box::new(move || {
+                by_worker(&of_level, |worker| match worker.level() {
+                    level if level.is_calm() => 0.0,
+                    level if level.early == 0 => 1.0,
+                    _ => 2.0,
+                })
+            }),
+        },
+        Source {
+            name: "gateway_overload_memory_bytes",
+            help: "Resident memory of the process.",
+            kind: MetricType::GAUGE,
+            read: Box::new(move || {
+                let memory = of_memory.overload.memory();
+                memory
+                    .map(|bytes| (Vec::new(), float(bytes)))
+                    .into_iter()
+                    .collect()
+            }),
+        },
+    ]
+}
+
+fn by_worker(shared: &Shared, read: impl Fn(&Pressure) -> f64) -> Vec<Sample> {
+    let workers = shared.overload.pressures().iter().enumerate();
+    workers
+        .map(|(number, worker)| (vec![("worker", number.to_string())], read(worker)))
+        .collect()
+}
+
 /// Gauges that are read when somebody looks.
 pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<Source> {
     let (of_connections, of_refused) = (listeners.clone(), shared.clone());
     let (of_targets, of_breakers) = (shared.clone(), shared.clone());
     let of_flights = shared.clone();
     let mut sources = tls_sources(shared, listeners);
+    sources.extend(overload_sources(shared));
     sources.extend([
         Source {
             name: "gateway_upstream_in_flight",

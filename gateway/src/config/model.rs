@@ -19,6 +19,7 @@ mod access_log;
 mod cache;
 mod health;
 mod listener;
+mod overload;
 mod retry;
 mod store;
 mod upstream;
@@ -29,6 +30,7 @@ pub use health::{BreakerConfig, CheckConfig, HealthConfig, HttpCheckConfig, Outl
 pub use listener::{
     CertificateConfig, ClientsConfig, H2Config, ListenerConfig, TlsConfig, TlsVersion,
 };
+pub use overload::OverloadConfig;
 pub use retry::{RetryConfig, RetryOn};
 pub use store::{StoreConfig, StoreIdentity, StoreTls};
 pub use upstream::{
@@ -56,6 +58,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// `[consumer.*]`
     pub consumers: Arc<Directory>,
+    /// `[overload]`
+    pub overload: Option<OverloadConfig>,
     /// `[admin]`
     pub admin: Option<AdminConfig>,
     /// `[access-log]`

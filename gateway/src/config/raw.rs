@@ -22,6 +22,7 @@ mod consumer;
 mod either;
 mod health;
 mod listener;
+mod overload;
 mod retry;
 mod route;
 mod store;
@@ -36,6 +37,7 @@ pub(super) use listener::{
     RawCertificate, RawClientAuth, RawH2, RawListener, RawRedirectHttps, RawTls, RawTlsVersion,
     RawTolerance,
 };
+pub(super) use overload::RawOverload;
 pub(super) use retry::{RawRetry, RawRetryOrNone};
 pub(super) use route::{
     RawCondition, RawConditions, RawDispatch, RawMatch, RawNames, RawRedirect, RawRespond,
@@ -81,6 +83,8 @@ pub(super) struct RawFile {
     always: Option<RawPolicies>,
     /// Policies that a route may replace.
     defaults: Option<RawDefaults>,
+    /// When the gateway itself has too much to do, and who is turned away then. Left out: nobody.
+    overload: Option<RawOverload>,
     /// Health, metrics, configuration and reload, on an address of their own.
     admin: Option<RawAdmin>,
     /// One JSON line a request.
@@ -197,6 +201,7 @@ pub(super) struct Raw {
     pub(super) consumers_file: Option<At<FileRef>>,
     pub(super) always: RawPolicies,
     pub(super) defaults: Option<WithPolicies<RawDefaults>>,
+    pub(super) overload: Option<At<RawOverload>>,
     pub(super) admin: Option<At<RawAdmin>>,
     pub(super) access_log: Option<At<RawAccessLog>>,
     pub(super) named: RawNamed,
@@ -222,6 +227,7 @@ impl Raw {
                     raw.always = read(node, report).map(At::into_inner).unwrap_or_default();
                 }
                 "defaults" => raw.defaults = with_policies(node, report),
+                "overload" => raw.overload = read(node, report),
                 "admin" => raw.admin = read(node, report),
                 "access-log" => raw.access_log = read(node, report),
                 _ => {

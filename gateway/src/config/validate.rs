@@ -20,6 +20,7 @@ mod health;
 mod like;
 mod listener;
 mod matcher;
+mod overload;
 mod path_change;
 mod process;
 mod redirect;
@@ -61,6 +62,7 @@ pub(super) fn validate(
         authenticated: false,
     };
     let server = process::server(raw.server, &mut context);
+    let overload = overload::overload(raw.overload, &server, &mut context);
     let listeners = listener::all(raw.listeners, &mut context);
     names.serving = serving(&listeners);
     let upstreams = upstream::all(raw.upstreams, &mut context);
@@ -96,6 +98,7 @@ pub(super) fn validate(
         stores,
         routes: routes?,
         consumers,
+        overload,
         admin,
         access_log,
     };

@@ -117,7 +117,7 @@ async fn attend<R: Reception>(accepted: Accepted, post: Arc<Post<R>>, mut ticket
             Err(why) => return turn_away(&post, ends.client, why),
         }
     }
-    let mut conn = greet(io, ends, &post);
+    let mut conn = greet(io, ends, &post, ticket.before());
     let _visit = Visit::begin(&post, conn.facts().clone(), ticket);
     let tls = post.listener.live().settings.tls.clone();
     // Boxed, so that a connection does not keep room for what is over.
@@ -130,7 +130,7 @@ async fn attend<R: Reception>(accepted: Accepted, post: Arc<Post<R>>, mut ticket
 }
 
 /// A plain function: what it needs on the way must not become a part of the connection's future.
-fn greet<R: Reception>(io: Io, ends: Ends, post: &Post<R>) -> Box<Conn> {
+fn greet<R: Reception>(io: Io, ends: Ends, post: &Post<R>, open_before: usize) -> Box<Conn> {
     let live = post.listener.live();
     let (listener, gate) = (Arc::clone(&live.facts), Arc::clone(&post.gate));
     let facts = ConnFacts {
@@ -138,6 +138,7 @@ fn greet<R: Reception>(io: Io, ends: Ends, post: &Post<R>) -> Box<Conn> {
         client: ends.client,
         local: ends.local,
         tls: None,
+        open_before,
         gate,
     };
     Box::new(Conn::new(io, facts, live.settings.write_timeout))

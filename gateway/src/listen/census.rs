@@ -43,7 +43,8 @@ impl Census {
         listener: &Arc<AtomicUsize>,
         max: usize,
     ) -> Result<Ticket, TurnedAway> {
-        if self.open.fetch_add(1, Ordering::AcqRel) >= self.max.load(Ordering::Relaxed) {
+        let before = self.open.fetch_add(1, Ordering::AcqRel);
+        if before >= self.max.load(Ordering::Relaxed) {
             self.leave();
             return Err(TurnedAway::ServerFull);
         }
@@ -55,6 +56,7 @@ impl Census {
         Ok(Ticket {
             server: Arc::clone(self),
             listener: Arc::clone(listener),
+            before,
             place: None,
         })
     }
@@ -85,10 +87,16 @@ impl Census {
 pub(crate) struct Ticket {
     server: Arc<Census>,
     listener: Arc<AtomicUsize>,
+    before: usize,
     place: Option<Place>,
 }
 
 impl Ticket {
+    /// How many connections the server had before it.
+    pub(crate) fn before(&self) -> usize {
+        self.before
+    }
+
     /// Holds a place among the connections of one address too.
     pub(crate) fn hold(&mut self, place: Place) {
         self.place = Some(place);

@@ -45,6 +45,8 @@ pub struct ConnFacts {
     pub local: Endpoint,
     /// What is known of its encryption; none on plaintext.
     pub tls: Option<Arc<TlsFacts>>,
+    /// How many connections the server had when it came.
+    pub open_before: usize,
     pub(crate) gate: Arc<Gate>,
 }
 

@@ -18,6 +18,7 @@ use super::forward::hedge::Hedge;
 use super::grpc_web::Bridge;
 use super::mirror::Copy;
 use crate::decide::Identified;
+use crate::overload::Level;
 use crate::routing::Captures;
 use crate::runtime::action::Arm;
 use crate::runtime::route::Route;
@@ -73,6 +74,8 @@ pub(super) struct Seen {
 /// How far a request got.
 #[derive(Default)]
 pub(super) struct Progress {
+    /// How much its worker had to do when it began.
+    pub(super) level: Level,
     /// The answer that was decided before it could be sent.
     pub(super) reply: Option<Box<Reply>>,
     /// What the current attempt has to translate.

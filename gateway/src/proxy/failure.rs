@@ -106,7 +106,7 @@ const CLIENT_GONE: &str = "client.gone";
 
 /// Every failure that can be answered, for documents and tests.
 pub fn all() -> impl Iterator<Item = &'static Refusal> {
-    [
+    let ours = [
         &LISTENER_GONE,
         &TIMEOUT,
         &NOBODY,
@@ -123,8 +123,8 @@ pub fn all() -> impl Iterator<Item = &'static Refusal> {
         &CLIENT_SLOW,
         &CLIENT_BAD,
         &INTERNAL,
-    ]
-    .into_iter()
+    ];
+    ours.into_iter().chain(crate::overload::REFUSALS)
 }
 
 /// What a failure is to the client; `None` when there is nobody left to tell.

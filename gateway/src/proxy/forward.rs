@@ -200,6 +200,7 @@ pub(super) fn body(
     let mut count = Count {
         metrics: &route.metrics,
         shadowed: &mut progress.shadowed,
+        behind: None,
     };
     match route.chain.on_request_body(&mut chunk, memory, &mut count) {
         Flow::Continue => Ok(()),

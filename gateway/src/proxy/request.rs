@@ -5,20 +5,25 @@ use std::time::Instant;
 
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
+use plugins::auth::Auth;
 use plugins::chain::{Observer, Step};
 use plugins::contract::flow::{Flow, Refusal, Reply};
+use plugins::contract::plugin::Plugin;
+use plugins::contract::view::RequestView;
 
 use super::ctx::{Ctx, Progress, Seen};
-use super::{cache, client_addr, dialect, failure, http2_head, lower, reception, request_id};
+use super::shed::Behind;
+use super::{cache, client_addr, dialect, failure, http2_head, lower, reception, request_id, shed};
 use crate::decide::{self, Admission, Incoming, REQUEST_ID, Routed, refusals};
 use crate::listen::tls::TlsFacts;
 use crate::listen::{self, Endpoint};
 use crate::observe::metrics::RouteMetrics;
+use crate::overload::Level;
 use crate::routing::trace::Silent;
 use crate::runtime::{Listener, Snapshot};
 
 /// Finds listener, client, id and route; drops what Pingora remembers of the case of names. An answer that is known already is kept for `request_filter`.
-pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
+pub(super) fn identify(session: &mut Session, ctx: &mut Ctx, level: Level) {
     let started = listen::head_began(session).unwrap_or_else(Instant::now);
     ctx.seen.started = Some(started);
     lower::request(session.req_header_mut());
@@ -65,6 +70,29 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         return answer(progress, &refusals::MISDIRECTED);
     }
     seen.body = decide::body_of(&head.headers, may_go_on);
+    progress.level = level;
+    if !level.is_calm()
+        && let Some((reply, is_last)) =
+            shed::early(snapshot, level, facts.open_before, &mut progress.shadowed)
+    {
+        progress.reply = Some(reply);
+        if is_last {
+            session.set_keepalive(None);
+        }
+        return;
+    }
+    find_route(snapshot, listener, head, seen, progress);
+    limit(ctx, session.req_header(), started);
+    listen::set_deadline(session, ctx.seen.deadline);
+}
+
+fn find_route(
+    snapshot: &Snapshot,
+    listener: &Listener,
+    head: &RequestHeader,
+    seen: &mut Seen,
+    progress: &mut Progress,
+) {
     let incoming = Incoming {
         method: &head.method,
         host: &seen.host,
@@ -73,21 +101,14 @@ pub(super) fn identify(session: &mut Session, ctx: &mut Ctx) {
         headers: &head.headers,
         secure: seen.secure,
     };
-    match decide::route(
-        snapshot,
-        listener,
-        &incoming,
-        &mut seen.captures,
-        &mut Silent,
-    ) {
+    let captures = &mut seen.captures;
+    match decide::route(snapshot, listener, &incoming, captures, &mut Silent) {
         Err(reply) => progress.reply = Some(reply),
         Ok(Routed { route, path }) => {
             seen.path = (*path != *head.uri.path()).then(|| path.into_owned().into_boxed_str());
             seen.route = Some(route);
         }
     }
-    limit(ctx, session.req_header(), started);
-    listen::set_deadline(session, ctx.seen.deadline);
 }
 
 /// Whether the certificate of the connection does not cover the host, or the client has not shown the one that the listener
@@ -172,7 +193,13 @@ pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Option<Box<Re
     let Some(route) = route else {
         return Some(Box::new(Reply::refusal(&failure::LISTENER_GONE)));
     };
+    let behind = shed::behind(snapshot, progress.level);
     if let Some(arm) = decide::undisputed(route) {
+        if let Some(behind) = &behind
+            && let Flow::Reply(reply) = behind.judge(&seen.facts, &mut progress.shadowed)
+        {
+            return Some(reply);
+        }
         progress.arm = Some(arm);
         return None;
     }
@@ -182,6 +209,7 @@ pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Option<Box<Re
     let mut count = Count {
         metrics: &route.metrics,
         shadowed: &mut progress.shadowed,
+        behind,
     };
     match decide::admit(route, &view, memory, &mut count).await {
         Admission::Reply(reply) => Some(reply),
@@ -196,6 +224,8 @@ pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Option<Box<Re
 pub(super) struct Count<'a> {
     pub(super) metrics: &'a RouteMetrics,
     pub(super) shadowed: &'a mut Vec<&'static str>,
+    /// Who is turned away once it is known who asks.
+    pub(super) behind: Option<Behind<'a>>,
 }
 
 impl Observer for Count<'_> {
@@ -205,6 +235,13 @@ impl Observer for Count<'_> {
         self.metrics.refused(refusal, step.shadowed);
         if step.shadowed {
             self.shadowed.push(refusal.code);
+        }
+    }
+
+    fn passed(&mut self, plugin: &'static str, request: &RequestView<'_>) -> Flow {
+        match &self.behind {
+            Some(behind) if plugin == Auth::NAME => behind.judge(request.facts, self.shadowed),
+            Some(_) | None => Flow::Continue,
         }
     }
 }

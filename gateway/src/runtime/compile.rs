@@ -20,6 +20,7 @@ use crate::cache::zone::{self, Zone};
 use crate::config::Loaded;
 use crate::config::model::{Config, ListenerConfig, RouteConfig, TlsConfig};
 use crate::observe::metrics::Metrics;
+use crate::overload::Rules;
 use crate::routing::{Conflict, Guards, RouteSpec, Router};
 use crate::store::Stores;
 use crate::upstream::Upstream;
@@ -75,6 +76,8 @@ pub fn compile(
     let listeners = listeners(config)?;
     pages::check(config, &listeners)?;
     let identity_headers = identity_headers(config);
+    let overload = config.overload.as_ref();
+    let overload = overload.map(|overload| Rules::new(overload, metrics));
     Ok(Snapshot {
         loaded,
         listeners,
@@ -85,6 +88,7 @@ pub fn compile(
         shared,
         services,
         identity_headers,
+        overload,
     })
 }
 

@@ -264,6 +264,7 @@ impl Reloader {
         background::activate(&ready.snapshot, previous, &self.shared.names);
         keep_zones(&ready.snapshot);
         self.health.follow(&ready.snapshot.upstreams);
+        self.shared.overload.follow(ready.snapshot.overload.clone());
         self.shared.live.swap(ready.snapshot);
         self.listeners.commit(ready.sockets);
         self.admin.commit(ready.admin);

@@ -205,6 +205,9 @@ macro_rules! chain {
                     && let Flow::Reply(reply) = self.$slot.on_request(request, &mut memory.$slot, observer).await
                 {
                     return Flow::Reply(reply);
+                }
+                if let Flow::Reply(reply) = observer.passed(<$plugin as Plugin>::NAME, request) {
+                    return Flow::Reply(reply);
                 } )+
                 Flow::Continue
             }

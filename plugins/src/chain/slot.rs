@@ -66,6 +66,11 @@ pub trait Observer: Send {
     /// A policy has answered.
     fn verdict(&mut self, step: &Step<'_>, flow: &Flow);
 
+    /// A request has passed the policies of a plugin, or its route has none of them: whether it goes on.
+    fn passed(&mut self, _plugin: &'static str, _request: &RequestView<'_>) -> Flow {
+        Flow::Continue
+    }
+
     /// The time by which a shadow ends.
     fn now(&self) -> SystemTime {
         SystemTime::now()

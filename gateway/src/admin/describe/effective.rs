@@ -24,6 +24,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         stores,
         routes,
         consumers,
+        overload,
         admin,
         access_log,
     } = &loaded.config;
@@ -43,6 +44,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         "routes": by_name(routes.iter().map(|one| (&*one.name, route(one, loaded)))),
         // How many: their names are nobody's business.
         "consumers": consumers.len(),
+        "overload": overload.as_ref().map(super::overload::overload),
         "admin": admin.as_ref().map(self::admin),
         "access-log": self::access_log(access_log),
         "files": loaded.sources.files().iter().map(SourceFile::name).collect::<Vec<_>>(),

@@ -7,6 +7,7 @@ use pingora::http::RequestHeader;
 use plugins::chain::Memory;
 use plugins::contract::facts::Facts;
 use plugins::contract::flow::Reply as Answer;
+use plugins::contract::mode::Mode;
 use plugins::contract::token::preflight_method;
 use plugins::contract::view::{RequestBody, RequestView};
 
@@ -16,9 +17,10 @@ use super::reply::{Hooks, ID};
 use super::story::{Client, Field, Listener, Outcome, Path, Reply, Route, Story};
 use super::{candidates, client, forward, head, reply, settings};
 use crate::cli::routes;
-use crate::config::model::{ListenerConfig, RouteConfig};
+use crate::config::model::{ListenerConfig, OverloadConfig, RouteConfig};
 use crate::decide::{self, Admission, Identified, Incoming, host, refusals};
 use crate::listen::HeadRefusal;
+use crate::overload::REFUSALS;
 use crate::routing::path::normalise;
 use crate::routing::pattern::CaptureKind;
 use crate::routing::{Captures, Trace};
@@ -83,7 +85,25 @@ pub(super) async fn tell(
         arrival.find_route(&mut story).await?;
     }
     story.client = Some(arrival.client);
+    let overload = snapshot.loaded.config.overload.as_ref();
+    story.notes.extend(overload.map(overload_note));
     Ok(story)
+}
+
+/// What no question can tell: how much there is to do when the request comes.
+fn overload_note(overload: &OverloadConfig) -> String {
+    let first = overload.plans.first();
+    let first = first.map_or(String::new(), |plan| format!(", plan {plan} first"));
+    let status = overload.shed_status;
+    let code = REFUSALS[0].code;
+    let shadow = if overload.mode == Mode::Enforce {
+        ""
+    } else {
+        " (in shadow)"
+    };
+    format!(
+        "while there is too much to do, [overload] answers {status} {code} instead{first}{shadow}"
+    )
 }
 
 fn opening(snapshot: &Snapshot, config: &ListenerConfig, question: &Question) -> Story {

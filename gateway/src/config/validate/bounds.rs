@@ -61,6 +61,12 @@ pub(super) const SHUTDOWN_GRACE: Bound<Time> = millis("shutdown-grace", 30 * SEC
 pub(super) const SERVER_CONNECTIONS: Bound<u32> = count("connections-max", 100_000, 1, 10_000_000);
 pub(super) const UPSTREAM_IDLE_MAX: Bound<u32> = count("upstream-idle-max", 1024, 1, 1_000_000);
 
+pub(super) const OVERLOAD_LAG: Bound<Time> = millis("lag", 100, 5, 10 * SECOND);
+pub(super) const OVERLOAD_MEMORY: Bound<Size> =
+    bytes("memory", 1024 * 1024 * KIB, 1024 * KIB, 1 << 50);
+pub(super) const OVERLOAD_CONNECTIONS: Bound<u32> = count("connections", 10_000, 1, 10_000_000);
+pub(super) const OVERLOAD_RETRY_AFTER: Bound<Time> = millis("retry-after", SECOND, SECOND, HOUR);
+
 pub(super) const STORE_TIMEOUT: Bound<Time> = millis("timeout", 30, 1, 10 * SECOND);
 
 pub(super) const LISTENER_CONNECTIONS: Bound<u32> = count("connections-max", 20_000, 1, 10_000_000);
