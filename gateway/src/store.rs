@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use plugins::contract::place::Span;
 use plugins::contract::services::{Meter, Store, Tasks};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::config::env::ProcessEnv;
 use crate::config::model::StoreConfig;
@@ -79,17 +81,19 @@ impl Stores {
         Arc::new(self.0.iter().map(store).collect())
     }
 
-    /// Connects those that are not connected, so that the first request finds them.
+    /// Connects those that are not connected, all at once, so that the first request finds them.
     pub async fn prepare(&self) {
-        for (name, store) in &self.0 {
-            if !store.is_up()
-                && tokio::time::timeout(FIRST_CONNECT, store.connect())
-                    .await
-                    .is_err()
-            {
-                tracing::warn!(store = %name, "The store does not answer; going on without it");
-            }
+        let mut connecting = JoinSet::new();
+        for (name, store) in self.0.iter().filter(|(_, store)| !store.is_up()) {
+            let (name, store) = (name.clone(), store.clone());
+            connecting.spawn(async move {
+                let connected = timeout(FIRST_CONNECT, store.connect());
+                if connected.await.is_err() {
+                    tracing::warn!(store = %name, "The store does not answer; going on without it");
+                }
+            });
         }
+        while connecting.join_next().await.is_some() {}
     }
 
     /// Watches over those that are new.

@@ -1,6 +1,7 @@
 //! Stores with passwords, TLS and nodes.
 
 use std::fs;
+use std::net::TcpListener;
 
 use harness::{Authority, Backend, Gateway, Redis, wait};
 
@@ -137,4 +138,41 @@ fn cluster_node() -> Redis {
         "--cluster-config-file",
         "nodes.conf",
     ])
+}
+
+#[test]
+fn a_new_password_in_a_file_is_taken_up() {
+    let redis = Redis::with(&["--requirepass", "correct horse"]);
+    let orders = Backend::start();
+    let password = "password = \"file:password\"";
+    let config =
+        counting(redis.addr(), password, DENY, &orders).file("password", "battery staple\n");
+    let gateway = Gateway::start(config);
+    assert_refused(&by_tenant(&gateway, "acme"), 503, "rate-limit.uncounted");
+    let before = gateway.reloads();
+    fs::write(gateway.path("password"), "correct horse\n").unwrap();
+    gateway.wait_reload_after(before);
+    assert_eq!(passed(&gateway, "acme", 3), 2);
+}
+
+#[test]
+fn stores_are_connected_to_side_by_side() {
+    let (redis, orders) = (Redis::start(), Backend::start());
+    // Nobody answers there; each of them is waited for as long as one.
+    let silent: Vec<_> = (0..40)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let mut text = String::new();
+    for (number, listener) in silent.iter().enumerate() {
+        let addr = listener.local_addr().unwrap();
+        text += &format!("[store.silent-{number}.redis]\nurl = \"redis://{addr}\"\n");
+    }
+    let config = counting(redis.addr(), "", DENY, &orders);
+    let config = config.replace(
+        "[store.shared.redis]",
+        &format!("{text}[store.shared.redis]"),
+    );
+    // The gateway is ready within the time that the harness waits; one after the other they would take it.
+    let gateway = Gateway::start(config);
+    assert_eq!(passed(&gateway, "acme", 3), 2);
 }

@@ -11,6 +11,7 @@ use super::{Context, bounds};
 use crate::config::model::{StoreConfig, StoreIdentity, StoreTls};
 use crate::config::pem;
 use crate::config::raw::{Either, RawRedis, RawRedisTls, RawStore, Switch};
+use crate::config::secret::SecretRef;
 
 /// All stores in the order of their names.
 pub(super) fn all(
@@ -44,10 +45,19 @@ fn store(name: &str, table: At<RawStore>, context: &mut Context<'_>) -> Option<S
         cluster: place.cluster,
         database: place.database,
         username: redis.username.map(At::into_inner),
-        password: redis.password.map(|secret| context.secret(secret)),
+        password: redis.password.map(|secret| password(secret, context)),
         timeout,
         tls: redis.tls.and_then(|tls| self::tls(tls, context)),
     })
+}
+
+/// A password in a file that changes is another password: the store is connected to anew.
+fn password(secret: At<SecretRef>, context: &mut Context<'_>) -> SecretRef {
+    let secret = context.secret(secret);
+    if let SecretRef::File(path) = &secret {
+        context.watch(path);
+    }
+    secret
 }
 
 /// Where a store is.
