@@ -18,6 +18,7 @@ pub mod counts;
 pub mod key;
 pub mod policy;
 pub mod rate;
+mod refused;
 pub mod script;
 pub mod sliding;
 pub mod table;

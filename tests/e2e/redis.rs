@@ -2,6 +2,7 @@
 
 mod broken;
 mod kinds;
+mod refusals;
 
 use std::net::SocketAddr;
 use std::thread;

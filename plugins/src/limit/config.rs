@@ -22,6 +22,8 @@ pub struct LimitConfig {
     pub cost: Cost,
     /// What happens while the store does not answer.
     pub on_error: RawOnError,
+    /// Whether refusals of the store hold here for a moment.
+    pub local_refusals: bool,
     /// The fields that tell clients what is left.
     pub headers: RawHeaders,
     /// Enforce or shadow.
@@ -157,6 +159,7 @@ pub fn validate_quota(raw: At<RawQuota>, report: &mut Report) -> Option<LimitCon
             cost: raw.cost,
             store: raw.store,
             on_error: raw.on_error,
+            local_refusals: raw.local_refusals,
             headers: raw.headers,
             mode: raw.mode,
         },
@@ -182,6 +185,15 @@ impl Written {
                 )
                 .help("add store = \"NAME\" or remove this key");
         }
+        if let (None, Some(local)) = (&raw.store, &raw.local_refusals) {
+            report
+                .error(
+                    local.span(),
+                    "limit.local-refusals",
+                    "`local-refusals` without `store` does nothing",
+                )
+                .help("add store = \"NAME\" or remove this key");
+        }
         Some(LimitConfig {
             counts: CountsConfig {
                 key: key?,
@@ -192,6 +204,7 @@ impl Written {
             otherwise,
             cost,
             on_error: raw.on_error.map(At::into_inner).unwrap_or_default(),
+            local_refusals: raw.local_refusals.is_none_or(At::into_inner),
             headers: raw.headers.map(At::into_inner).unwrap_or_default(),
             mode: Mode::open_ended(raw.mode),
         })

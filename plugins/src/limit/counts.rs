@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::Verdict;
 use super::bucket::Bucket;
 use super::calendar::{Calendar, Moment, Quota, micros};
-use super::config::{CountsConfig, PlanConfig, Rule};
+use super::config::{CountsConfig, LimitConfig, PlanConfig, Rule};
 use super::key::Key;
+use super::refused::Refused;
 use super::script;
 use super::sliding::Sliding;
 use super::table::Table;
@@ -46,6 +47,8 @@ pub struct Plan {
     kind: Tables,
     /// What the store's keys start with: policies, plans and rules that differ are counted apart.
     prefix: Box<[u8]>,
+    /// What the store has refused a moment ago; `None` without store.
+    refused: Option<Refused>,
 }
 
 enum Tables {
@@ -68,7 +71,7 @@ impl Counts {
             plans: config
                 .plans
                 .iter()
-                .map(|plan| Plan::new(plugin, policy, plan))
+                .map(|plan| Plan::new(plugin, policy, plan, name.is_some()))
                 .collect(),
             store: name.and_then(|name| services.stores.get(name).cloned()),
             clock: services.clock.clone(),
@@ -86,7 +89,7 @@ impl Counts {
     }
 
     /// Counts a request.
-    pub(super) async fn take(&self, asked: &Asked, on_error: RawOnError) -> Outcome {
+    pub(super) async fn take(&self, asked: &Asked, config: &LimitConfig) -> Outcome {
         let Some(plan) = self.plans.get(asked.plan) else {
             // Positions come from the same configuration; were one wrong, nobody would be counted.
             return Outcome::Denied;
@@ -94,10 +97,24 @@ impl Counts {
         let Some(store) = &self.store else {
             return Outcome::Counted(plan.take(asked, &*self.clock));
         };
-        if let Ok(verdict) = plan.ask(asked, &**store, &*self.clock).await {
+        let local = plan.refused.as_ref().filter(|_| config.local_refusals);
+        let now = steady(&*self.clock);
+        if let Some(refused) = local.filter(|_| store.is_up())
+            && let Some(verdict) = refused.find(&asked.key, asked.cost, now)
+        {
             return Outcome::Counted(verdict);
         }
-        match on_error {
+        match plan.ask(asked, &**store, &*self.clock).await {
+            Ok(verdict) => {
+                if let Some(refused) = local {
+                    refused.remember(&asked.key, asked.cost, now, &verdict);
+                }
+                return Outcome::Counted(verdict);
+            }
+            // It may come back with other counts.
+            Err(_) => local.into_iter().for_each(Refused::forget),
+        }
+        match config.on_error {
             RawOnError::Local => Outcome::Instead(plan.take(asked, &*self.clock)),
             RawOnError::Allow => Outcome::Allowed,
             RawOnError::Deny => Outcome::Denied,
@@ -116,7 +133,7 @@ impl Counts {
 }
 
 impl Plan {
-    fn new(plugin: &str, policy: &str, config: &PlanConfig) -> Self {
+    fn new(plugin: &str, policy: &str, config: &PlanConfig, is_stored: bool) -> Self {
         let kind = match &config.rule {
             Rule::Bucket(rule) => Tables::Bucket(Table::new(*rule)),
             Rule::Sliding(rule) => Tables::Sliding(Table::new(*rule)),
@@ -130,6 +147,7 @@ impl Plan {
             name: config.name.clone(),
             kind,
             prefix: prefix.into_bytes().into(),
+            refused: is_stored.then(Refused::default),
         }
     }
 

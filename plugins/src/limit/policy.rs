@@ -140,7 +140,7 @@ impl<K: Kind> Plugin for Limit<K> {
             Ok(asked) => asked,
             Err(refusal) => return Flow::refuse(refusal),
         };
-        let outcome = self.counts.take(&asked, self.config.on_error).await;
+        let outcome = self.counts.take(&asked, &self.config).await;
         self.judge(&asked, outcome, request, state)
     }
 

@@ -42,6 +42,8 @@ pub struct RawLimit {
     pub(super) store: Option<At<String>>,
     /// While the store does not answer: `"local"` counts here, `"allow"` and `"deny"` do not count. Default: `"local"`.
     pub(super) on_error: Option<At<RawOnError>>,
+    /// Whether a refusal of the store holds here until its time is over, 5 s at most, without asking again. Default: `true`.
+    pub(super) local_refusals: Option<At<bool>>,
     /// The fields that tell clients what is left: `"ietf"`, `"legacy"`, `"both"` or `"none"`. Default: `"ietf"`.
     pub(super) headers: Option<At<RawHeaders>>,
     /// `"shadow"` counts and logs what would be refused.
@@ -70,6 +72,8 @@ pub struct RawQuota {
     pub(super) store: Option<At<String>>,
     /// While the store does not answer: `"local"` counts here, `"allow"` and `"deny"` do not count. Default: `"local"`.
     pub(super) on_error: Option<At<RawOnError>>,
+    /// Whether a refusal of the store holds here until its time is over, 5 s at most, without asking again. Default: `true`.
+    pub(super) local_refusals: Option<At<bool>>,
     /// The fields that tell clients what is left: `"ietf"`, `"legacy"`, `"both"` or `"none"`. Default: `"ietf"`.
     pub(super) headers: Option<At<RawHeaders>>,
     /// `"shadow"` counts and logs what would be refused.
