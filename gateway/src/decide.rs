@@ -9,6 +9,7 @@ pub mod refusals;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use plugins::chain::{Memory, Observer};
@@ -74,6 +75,8 @@ pub struct Identified<'a> {
     pub certificate: Option<&'a ClientCertificate>,
     /// What the head says of the body.
     pub body: RequestBody,
+    /// When its time is over; `None` where nobody waits for an answer.
+    pub deadline: Option<Instant>,
     /// Host in lower case, without port.
     pub host: &'a str,
     /// Path in normal form.
@@ -251,6 +254,7 @@ impl<'a> Identified<'a> {
             route: self.route,
             captures: self,
             body: self.body,
+            deadline: self.deadline,
             facts: self.facts,
         }
     }

@@ -17,22 +17,25 @@
 //! `max` is only the most: the limit falls while answers take longer than they use to, and rises again.
 //!
 //! A place is free again when the request is over, however it ends. Refuses with 503 `concurrency.shed` (or, with
-//! `shed-status = 429`, 429 `concurrency.exceeded`), each with `Retry-After`, and with 400 `concurrency.key` where the
-//! request lacks the value of `per` or repeats it.
+//! `shed-status = 429`, 429 `concurrency.exceeded`), each with `Retry-After`, with 504 `concurrency.deadline` whoever
+//! still waits when its time is over, and with 400 `concurrency.key` where the request lacks the value of `per` or
+//! repeats it. In shadow nobody waits: whoever would have to is inside at once, and counts as one who waits.
 
 mod gate;
 mod gates;
 mod pace;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use crate::contract::build::{Build, Pool};
 use crate::contract::mode::RawMode;
 use crate::contract::prelude::*;
 use crate::limit::key::{Key, KeyBuilder};
 use gate::{Permit, Turn};
-use gates::Gates;
+pub use gates::{Census, Gates};
 
 static SHED: Refusal = Refusal {
     status: 503,
@@ -43,6 +46,11 @@ static EXCEEDED: Refusal = Refusal {
     status: 429,
     code: "concurrency.exceeded",
     title: "Too many requests are under way.",
+};
+static DEADLINE: Refusal = Refusal {
+    status: 504,
+    code: "concurrency.deadline",
+    title: "The time of the request was over before there was a place for it.",
 };
 static KEYLESS: Refusal = Refusal {
     status: 400,
@@ -106,7 +114,7 @@ pub struct Size {
 
 impl Plugin for Concurrency {
     const NAME: &'static str = "concurrency";
-    const REFUSALS: &'static [&'static Refusal] = &[&SHED, &EXCEEDED, &KEYLESS];
+    const REFUSALS: &'static [&'static Refusal] = &[&SHED, &EXCEEDED, &DEADLINE, &KEYLESS];
     type Raw = RawConcurrency;
     type Config = ConcurrencyConfig;
     type State = Option<Permit>;
@@ -172,20 +180,23 @@ impl Plugin for Concurrency {
             return Flow::refuse(&KEYLESS);
         };
         let gate = self.gates.gate(&key);
-        let permit = match gate.enter(self.rank(request)) {
-            Turn::Now(permit) => Some(permit),
-            Turn::Never => None,
-            Turn::Later(turn) => tokio::time::timeout(self.config.queue_timeout, turn)
-                .await
-                .ok()
-                .and_then(Result::ok),
+        let turn = match self.config.mode {
+            Mode::Enforce => gate.enter(self.rank(request)),
+            Mode::Shadow { .. } => gate.look_on(),
+        };
+        let permit = match turn {
+            Turn::Now(permit) => Ok(permit),
+            Turn::Never => Err(self.config.refusal),
+            Turn::Later(turn) => self.wait(turn, request.deadline).await,
         };
         match permit {
-            Some(permit) => {
+            Ok(permit) => {
                 *state = Some(permit);
                 Flow::Continue
             }
-            None => Reply::refusal(self.config.refusal)
+            // Whose time is over need not come again.
+            Err(refusal) if refusal.status == DEADLINE.status => Flow::refuse(refusal),
+            Err(refusal) => Reply::refusal(refusal)
                 .header(http::header::RETRY_AFTER, HeaderValue::from_static("1"))
                 .into(),
         }
@@ -193,6 +204,25 @@ impl Plugin for Concurrency {
 }
 
 impl Concurrency {
+    /// Waits in the queue, no longer than the policy and the request's own time allow.
+    async fn wait(
+        &self,
+        turn: oneshot::Receiver<Permit>,
+        deadline: Option<Instant>,
+    ) -> Result<Permit, &'static Refusal> {
+        let longest = Instant::now() + self.config.queue_timeout;
+        let (until, late) = match deadline {
+            Some(deadline) if deadline < longest => (deadline, &DEADLINE),
+            Some(_) | None => (longest, self.config.refusal),
+        };
+        match tokio::time::timeout_at(until.into(), turn).await {
+            Ok(Ok(permit)) => Ok(permit),
+            // Somebody of a higher plan took the place in the queue.
+            Ok(Err(_)) => Err(self.config.refusal),
+            Err(_elapsed) => Err(late),
+        }
+    }
+
     fn key(&self, request: &RequestView<'_>) -> Result<Key, ValueError> {
         let mut key = KeyBuilder::default();
         match self.config.per.as_deref() {

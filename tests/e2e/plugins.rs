@@ -1,5 +1,6 @@
 //! Every plugin's promises, on the wire: a file each, on HTTP/1.1 and on HTTP/2.
 
+mod adaptive;
 mod auth;
 mod concurrency;
 mod cors;

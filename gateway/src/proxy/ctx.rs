@@ -200,6 +200,7 @@ impl Seen {
             secure: self.secure,
             certificate: self.certificate.as_deref(),
             body: self.body,
+            deadline: self.deadline,
             host: &self.host,
             path: self.path.as_deref().unwrap_or(head.uri.path()),
             captures: &self.captures,

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::Size;
+use super::gates::Census;
 use super::pace::Pace;
 use crate::contract::services::Clock;
 
@@ -75,17 +76,31 @@ impl Gate {
         Turn::Later(receiver)
     }
 
+    /// Goes in without waiting, also where others would have to: what a queue holds is inside, too.
+    pub(super) fn look_on(self: &Arc<Self>) -> Turn {
+        let mut inside = self.inside.lock();
+        if inside.count >= inside.limit + self.size.queue {
+            return Turn::Never;
+        }
+        inside.count += 1;
+        drop(inside);
+        Turn::Now(self.permit())
+    }
+
     /// Whether nobody is inside or waits.
     pub(super) fn is_idle(&self) -> bool {
         let inside = self.inside.lock();
         inside.count == 0 && inside.queued() == 0
     }
 
-    /// How many are inside, and how many may be.
-    #[cfg(test)]
-    pub(super) fn census(&self) -> (usize, usize) {
+    /// Who is there.
+    pub(super) fn census(&self) -> Census {
         let inside = self.inside.lock();
-        (inside.count, inside.limit)
+        Census {
+            inside: inside.count,
+            limit: inside.limit,
+            waiting: inside.queued(),
+        }
     }
 
     fn permit(self: &Arc<Self>) -> Permit {

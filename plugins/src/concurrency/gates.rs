@@ -27,6 +27,17 @@ struct Doors {
     full_at: usize,
 }
 
+/// Who is at one door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// How many are under way.
+    pub inside: usize,
+    /// How many may be.
+    pub limit: usize,
+    /// How many wait.
+    pub waiting: usize,
+}
+
 impl Gates {
     pub(super) fn new(size: Size, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -36,6 +47,16 @@ impl Gates {
                 by_key: HashMap::default(),
                 full_at: IDLE_MAX,
             }),
+        }
+    }
+
+    /// Shows every door that somebody uses.
+    pub fn visit(&self, mut visitor: impl FnMut(&Key, Census)) {
+        for (key, gate) in &self.doors.lock().by_key {
+            let census = gate.census();
+            if census.inside > 0 || census.waiting > 0 {
+                visitor(key, census);
+            }
         }
     }
 

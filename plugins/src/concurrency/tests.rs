@@ -55,6 +55,11 @@ fn gate(table: &str) -> Arc<gate::Gate> {
     limit(table).gates.gate(&KeyBuilder::default().finish())
 }
 
+fn inside_and_limit(gate: &gate::Gate) -> (usize, usize) {
+    let census = gate.census();
+    (census.inside, census.limit)
+}
+
 fn now(turn: Turn) -> Permit {
     match turn {
         Turn::Now(permit) => permit,
@@ -83,7 +88,7 @@ fn a_place_goes_to_who_has_waited_longest_in_the_highest_plan() {
     drop(permit);
     drop(second.try_recv().unwrap());
     drop(free.try_recv().unwrap());
-    assert_eq!(gate.census(), (0, 1));
+    assert_eq!(inside_and_limit(&gate), (0, 1));
 }
 
 #[test]
@@ -115,18 +120,80 @@ fn who_stops_waiting_loses_no_place() {
     drop(inside);
     // Whoever had gone was forgotten.
     let permit = second.try_recv().unwrap();
-    assert_eq!(gate.census(), (1, 1));
+    assert_eq!(inside_and_limit(&gate), (1, 1));
     drop(permit);
-    assert_eq!(gate.census(), (0, 1));
+    assert_eq!(inside_and_limit(&gate), (0, 1));
     let inside = now(gate.enter(0));
     let waiting = later(gate.enter(0));
     drop(inside);
     drop(waiting);
     assert_eq!(
-        gate.census(),
+        inside_and_limit(&gate),
         (0, 1),
         "also when it was sent and never received"
     );
+}
+
+/// Whether a request that must wait is refused, and how.
+async fn waits_in_vain(limit: &Concurrency, request: &TestRequest) -> &'static str {
+    match limit.on_request(&request.view(), &mut None).await {
+        Flow::Continue => "",
+        Flow::Reply(reply) => reply.refusal.unwrap().code,
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_longer_than_its_own_time() {
+    let until = |time| request().deadline(Instant::now() + time);
+    let (over, short, long) = (
+        Duration::ZERO,
+        Duration::from_millis(5),
+        Duration::from_hours(1),
+    );
+    let patient = limit("max = 1\nqueue = 9\nqueue-timeout = '60s'");
+    let _inside = enter(&patient, &request()).ok().unwrap();
+    for time in [over, short] {
+        let refused = waits_in_vain(&patient, &until(time)).await;
+        assert_eq!(refused, "concurrency.deadline");
+    }
+    let hasty = limit("max = 1\nqueue = 9\nqueue-timeout = '1ms'");
+    let inside = enter(&hasty, &request()).ok().unwrap();
+    assert_eq!(
+        waits_in_vain(&hasty, &until(long)).await,
+        "concurrency.shed"
+    );
+    assert_eq!(waits_in_vain(&hasty, &request()).await, "concurrency.shed");
+    drop(inside);
+    assert_eq!(waits_in_vain(&hasty, &until(long)).await, "");
+}
+
+#[test]
+fn in_shadow_nobody_waits_and_the_queue_is_inside() {
+    let limit = limit("max = 1\nqueue = 2\nmode = 'shadow'");
+    let inside: Vec<_> = (0..3)
+        .map(|_| enter(&limit, &request()).ok().unwrap())
+        .collect();
+    assert_eq!(enter(&limit, &request()).err(), Some("concurrency.shed"));
+    drop(inside);
+    assert!(enter(&limit, &request()).is_ok());
+}
+
+#[test]
+fn shows_who_is_there() {
+    let limit = limit("max = 1\nqueue = 1\nper = 'header.x-tenant'");
+    let tenant = |name: &str| request().header("x-tenant", name);
+    drop(enter(&limit, &tenant("gone")).ok().unwrap());
+    let _inside = enter(&limit, &tenant("acme")).ok().unwrap();
+    let mut seen = Vec::new();
+    limit
+        .gates
+        .visit(|key, census| seen.push((key.to_string(), census)));
+    let one = Census {
+        inside: 1,
+        limit: 1,
+        waiting: 0,
+    };
+    assert_eq!(seen, [("acme".to_owned(), one)]);
 }
 
 #[test]

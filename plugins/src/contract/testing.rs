@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -34,6 +35,7 @@ pub struct TestRequest {
     certificate: Option<ClientCertificate>,
     captures: TestCaptures,
     body: RequestBody,
+    deadline: Option<Instant>,
     facts: Facts,
 }
 
@@ -80,6 +82,7 @@ impl TestRequest {
             certificate: None,
             captures: TestCaptures::default(),
             body: RequestBody::None,
+            deadline: None,
             facts: Facts::default(),
         }
     }
@@ -145,6 +148,12 @@ impl TestRequest {
         self
     }
 
+    /// When its time is over; never unless told.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// The request as a plugin sees it.
     pub fn view(&self) -> RequestView<'_> {
         RequestView {
@@ -160,6 +169,7 @@ impl TestRequest {
             route: "orders",
             captures: &self.captures,
             body: self.body,
+            deadline: self.deadline,
             facts: &self.facts,
         }
     }

@@ -1,6 +1,7 @@
 //! What a plugin sees of a request and of an answer.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use http::{HeaderMap, Method};
 use pingora_http::ResponseHeader;
@@ -34,6 +35,8 @@ pub struct RequestView<'a> {
     pub captures: &'a dyn Captured,
     /// What the head says of the body.
     pub body: RequestBody,
+    /// When its time is over; `None` where nobody waits for an answer: `explain`.
+    pub deadline: Option<Instant>,
     /// What the chain has found out about it.
     pub facts: &'a Facts,
 }

@@ -5,7 +5,7 @@ use std::thread;
 
 use harness::{Backend, Config, Gate, Gateway, Script, connect_from, wait};
 
-use super::refusals;
+use super::{both, refusals};
 use crate::fixture::{assert_refused, config};
 
 fn limited(table: &str, orders: &Backend) -> Config {
@@ -123,4 +123,78 @@ fn a_reload_keeps_who_is_inside() {
         gate.open();
         assert_eq!(first.join().unwrap().status, 200);
     });
+}
+
+/// One limit for `/slow`, whose requests may take long, and for `/quick`, whose may not.
+fn two_routes(keys: &str, orders: &Backend) -> Config {
+    let routes = format!(
+        r#"
+        [concurrency.both]
+        max = 1
+        queue = 5
+        queue-timeout = "60s"
+        {keys}
+        [route.slow]
+        match = "/slow"
+        upstream = "orders"
+        concurrency = "both"
+        [route.quick]
+        match = "/quick"
+        upstream = "orders"
+        concurrency = "both"
+        timeout = "50ms"
+        [route.patient]
+        match = "/patient"
+        upstream = "orders"
+        concurrency = "both"
+        deadline-from = "header.x-request-timeout"
+        "#
+    );
+    config(&routes, orders)
+}
+
+#[test]
+fn whoever_waits_leaves_the_queue_when_its_time_is_over() {
+    let (orders, gate) = slow();
+    let gateway = Gateway::start(two_routes("", &orders));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| gateway.get("/slow"));
+        until_under_way(&orders, 1);
+        for answer in both(&gateway, "GET", "/quick", &[]) {
+            assert_refused(&answer, 504, "concurrency.deadline");
+            assert_eq!(answer.header("retry-after"), None);
+        }
+        for answer in both(
+            &gateway,
+            "GET",
+            "/patient",
+            &[("x-request-timeout", "40ms")],
+        ) {
+            assert_refused(&answer, 504, "concurrency.deadline");
+        }
+        gate.open();
+        assert_eq!(first.join().unwrap().status, 200);
+    });
+    assert_eq!(gateway.get("/patient").status, 200);
+    assert_eq!(refusals(&gateway, "concurrency.deadline", "enforce"), 4);
+}
+
+#[test]
+fn in_shadow_nobody_waits() {
+    let (orders, gate) = slow();
+    let gateway = Gateway::start(two_routes("mode = \"shadow\"", &orders));
+    thread::scope(|scope| {
+        let inside: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| gateway.get("/slow")))
+            .collect();
+        until_under_way(&orders, 6);
+        // A seventh would find the queue full.
+        assert_eq!(gateway.get("/patient").status, 200);
+        gate.open();
+        for asked in inside {
+            assert_eq!(asked.join().unwrap().status, 200);
+        }
+    });
+    assert_eq!(refusals(&gateway, "concurrency.shed", "shadow"), 1);
+    assert_eq!(refusals(&gateway, "concurrency.deadline", "shadow"), 0);
 }

@@ -1,13 +1,15 @@
 //! Who has used most of its limits, as data.
 //!
 //! Keys are shown as they are, or as digests that are salted anew with every start: they tell the busiest apart and do
-//! not say who they are. What is counted in a store is not here but for the time that it did not answer.
+//! not say who they are. What is counted in a store is not here but for the time that it did not answer. Of `concurrency`
+//! it is who is under way now.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use plugins::concurrency::Gates;
 use plugins::limit::counts::Counts;
 use plugins::limit::key::Key;
 use rand::random;
@@ -34,7 +36,35 @@ pub(in crate::admin) fn limits(snapshot: &Snapshot) -> Value {
         "throttle": all(&mut shared.throttle.all()),
         "rate-limit": all(&mut shared.rate_limit.all()),
         "quota": all(&mut shared.quota.all()),
+        "concurrency": Value::Object(shared.concurrency.all().map(|(policy, gates)| (policy.to_owned(), doors(gates, keys))).collect()),
     })
+}
+
+/// The doors with most requests under way or waiting.
+fn doors(gates: &Gates, keys: LimitKeys) -> Value {
+    let mut busiest = BinaryHeap::new();
+    let mut all = 0_u64;
+    gates.visit(|key, census| {
+        all += 1;
+        let there = census.inside + census.waiting;
+        busiest.push((
+            Reverse(there),
+            census.inside,
+            census.limit,
+            census.waiting,
+            *key,
+        ));
+        if busiest.len() > SHOWN {
+            busiest.pop();
+        }
+    });
+    let busiest = busiest.into_sorted_vec().into_iter();
+    let busiest: Vec<Value> = busiest
+        .map(|(_, inside, limit, waiting, key)| {
+            json!({ "key": shown(&key, keys), "under-way": inside, "limit": limit, "waiting": waiting })
+        })
+        .collect();
+    json!({ "keys": all, "busiest": busiest })
 }
 
 /// The busiest keys of each plan, most used first.

@@ -235,6 +235,7 @@ impl Arrival<'_> {
         body: RequestBody,
     ) -> Identified<'a> {
         Identified {
+            deadline: None,
             listener: &self.listener.name,
             route: self
                 .snapshot
