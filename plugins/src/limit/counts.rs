@@ -37,7 +37,7 @@ pub(super) enum Outcome {
 /// The counts of one policy.
 pub struct Counts {
     plans: Box<[Plan]>,
-    store: Option<Arc<dyn Store>>,
+    is_stored: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -65,15 +65,14 @@ impl Counts {
         config: &CountsConfig,
         services: &Services,
     ) -> Self {
-        // `check` and `explain` have no stores and count here.
-        let name = config.store.as_deref();
+        let is_stored = config.store.is_some();
         Self {
             plans: config
                 .plans
                 .iter()
-                .map(|plan| Plan::new(plugin, policy, plan, name.is_some()))
+                .map(|plan| Plan::new(plugin, policy, plan, is_stored))
                 .collect(),
-            store: name.and_then(|name| services.stores.get(name).cloned()),
+            is_stored,
             clock: services.clock.clone(),
         }
     }
@@ -88,13 +87,18 @@ impl Counts {
         &self.plans
     }
 
-    /// Counts a request.
-    pub(super) async fn take(&self, asked: &Asked, config: &LimitConfig) -> Outcome {
+    /// Counts a request, in this store where there is one. It may be another one after a reload that leaves the counts.
+    pub(super) async fn take(
+        &self,
+        asked: &Asked,
+        config: &LimitConfig,
+        store: Option<&dyn Store>,
+    ) -> Outcome {
         let Some(plan) = self.plans.get(asked.plan) else {
             // Positions come from the same configuration; were one wrong, nobody would be counted.
             return Outcome::Denied;
         };
-        let Some(store) = &self.store else {
+        let Some(store) = store else {
             return Outcome::Counted(plan.take(asked, &*self.clock));
         };
         let local = plan.refused.as_ref().filter(|_| config.local_refusals);
@@ -104,7 +108,7 @@ impl Counts {
         {
             return Outcome::Counted(verdict);
         }
-        match plan.ask(asked, &**store, &*self.clock).await {
+        match plan.ask(asked, store, &*self.clock).await {
             Ok(verdict) => {
                 if let Some(refused) = local {
                     refused.remember(&asked.key, asked.cost, now, &verdict);
@@ -123,7 +127,7 @@ impl Counts {
 
     /// Whether the counts are in a store.
     pub fn is_in_store(&self) -> bool {
-        self.store.is_some()
+        self.is_stored
     }
 
     /// Shows every key of a plan that has used something: key, used and left.

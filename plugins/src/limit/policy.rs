@@ -13,7 +13,7 @@ use super::rate::COUNT_MAX;
 use super::{Verdict, seconds};
 use crate::contract::build::{Build, Pool};
 use crate::contract::prelude::*;
-use crate::contract::services::{Count, Family};
+use crate::contract::services::{Count, Family, Store};
 
 /// What makes one of the three plugins of a limit.
 pub trait Kind: Send + Sync + 'static {
@@ -40,6 +40,8 @@ pub trait Kind: Send + Sync + 'static {
 pub struct Limit<K> {
     config: LimitConfig,
     counts: Arc<Counts>,
+    /// `None` also in `check` and `explain`, which have no stores and count here.
+    store: Option<Arc<dyn Store>>,
     fields: Fields,
     /// What is counted of each plan.
     meters: Box<[Meters]>,
@@ -124,8 +126,10 @@ impl<K: Kind> Plugin for Limit<K> {
                 Ok::<_, CompileError>(Counts::new(K::NAME, &key, &config.counts, services))
             })?;
         let plans = config.counts.plans.iter();
+        let store = config.counts.store.as_deref();
         Ok(Self {
             counts,
+            store: store.and_then(|name| services.stores.get(name).cloned()),
             fields: Fields::new(config, build.name.unwrap_or(K::NAME), build.index),
             meters: plans
                 .map(|plan| Meters::new(build, config, &plan.name))
@@ -140,7 +144,10 @@ impl<K: Kind> Plugin for Limit<K> {
             Ok(asked) => asked,
             Err(refusal) => return Flow::refuse(refusal),
         };
-        let outcome = self.counts.take(&asked, &self.config).await;
+        let outcome = self
+            .counts
+            .take(&asked, &self.config, self.store.as_deref())
+            .await;
         self.judge(&asked, outcome, request, state)
     }
 

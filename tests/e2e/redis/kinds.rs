@@ -162,11 +162,11 @@ fn stores_are_connected_to_side_by_side() {
     let silent: Vec<_> = (0..40)
         .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
         .collect();
-    let mut text = String::new();
-    for (number, listener) in silent.iter().enumerate() {
+    let tables = (0..).zip(&silent).map(|(number, listener): (u32, _)| {
         let addr = listener.local_addr().unwrap();
-        text += &format!("[store.silent-{number}.redis]\nurl = \"redis://{addr}\"\n");
-    }
+        format!("[store.silent-{number}.redis]\nurl = \"redis://{addr}\"\n")
+    });
+    let text: String = tables.collect();
     let config = counting(redis.addr(), "", DENY, &orders);
     let config = config.replace(
         "[store.shared.redis]",
