@@ -1,10 +1,11 @@
-//! Answers that are kept: what may be kept and how long (pure), where (zones of memory), and how Pingora's cache engine gets at
+//! Answers that are kept: what may be kept and how long (pure), where (zones of memory, and directories), and how Pingora's cache engine gets at
 //! them.
 //!
 //! `proxy::cache` is the only user on the data path. Nothing here names a session.
 
 pub mod body;
 pub mod directives;
+pub mod disk;
 pub mod entry;
 pub mod freshness;
 pub mod key;

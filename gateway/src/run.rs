@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::admin::{AdminListeners, Control};
+use crate::cache::zone;
 use crate::config::model::ServerConfig;
 use crate::config::render::Colour;
 use crate::config::{Failure, Loaded};
@@ -33,6 +34,9 @@ pub use upgrade::{Start, no_control_socket};
 /// How long idle connections may ask once more after a successor has taken over. A client that is about to send must not find
 /// its connection closed; one that says nothing for so long is unlikely to be.
 const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// How long answers that wait to be written may hold up the end.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +99,21 @@ async fn serve(source: Source, start: Start, ready: impl FnOnce()) -> Result<(),
     };
     let _no_reload_opens_anything_again = house.reloader.hold().await;
     stop(&shared, &house.listeners, last_call, signals).await;
+    close_disks().await;
     house.admin.close();
     Ok(())
+}
+
+/// Writes what was to be kept on disk, as far as that takes no longer than it may.
+async fn close_disks() {
+    let written = async {
+        for disk in zone::close_disks() {
+            disk.closed().await;
+        }
+    };
+    if tokio::time::timeout(LAST_WRITES, written).await.is_err() {
+        tracing::warn!("Not all answers that were to be kept could be written in time");
+    }
 }
 
 /// Why a process ends.

@@ -17,6 +17,7 @@ mod balancing;
 mod bodies;
 mod browser;
 mod cache;
+mod cache_disk;
 mod cache_suite;
 mod check;
 mod chunked;

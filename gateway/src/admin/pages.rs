@@ -48,13 +48,14 @@ pub(super) async fn answer(
     }
     if path == "/purge" {
         let query = session.req_header().uri.query().unwrap_or_default();
-        return purge(control, &method, query);
+        let query = query.to_owned();
+        return purge(control, &method, &query).await;
     }
     page(control, &method, &path).await
 }
 
 /// Forgets kept answers: `url`, `prefix` or `tag`, and `soft`.
-fn purge(control: &Control, method: &Method, query: &str) -> Response<Vec<u8>> {
+async fn purge(control: &Control, method: &Method, query: &str) -> Response<Vec<u8>> {
     if *method != Method::POST {
         return not_allowed("POST");
     }
@@ -74,8 +75,16 @@ fn purge(control: &Control, method: &Method, query: &str) -> Response<Vec<u8>> {
     if !known {
         return unclear();
     }
-    let count = purge::purge(&control.shared.live.snapshot().zones, target, soft);
+    let zones = &control.shared.live.snapshot().zones;
+    let count = purge::purge(zones, target, soft);
     tracing::info!(?target, soft, count, "Purged");
+    if !purge::recorded(zones).await {
+        return problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "admin.purge-not-recorded",
+            "It is forgotten, but not on record: after a crash, what is on disk may be found again.",
+        );
+    }
     data(StatusCode::OK, &json!({ "result": "ok", "purged": count }))
 }
 
@@ -206,6 +215,7 @@ fn refused(error: &ReloadError) -> Value {
         ReloadError::Compile { .. }
         | ReloadError::Bind(_)
         | ReloadError::Admin(_)
+        | ReloadError::CacheDisk { .. }
         | ReloadError::AccessLog { .. } => json!([]),
     };
     json!({ "result": "failed", "error": error.to_string(), "rendered": error.render(), "complaints": complaints })

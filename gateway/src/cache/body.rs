@@ -1,14 +1,18 @@
 //! The content of a stored answer: readable while it is still being written, by any number of readers.
 //!
 //! Content of unknown length that outgrows its limit is not kept any more: from there on it only passes through to those who
-//! already read it, a bounded piece at a time.
+//! already read it, a bounded piece at a time. Content that is too large for memory passes through to a file, where those who
+//! read it later or slower find it.
 
 use std::collections::VecDeque;
-use std::sync::OnceLock;
+use std::fs::File;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use super::disk::{Spool, Stored, readers};
 
 /// Content up to this size is put into one piece when it is whole.
 const ONE_PIECE: usize = 64 << 10;
@@ -23,6 +27,10 @@ pub struct Body {
     grown: Notify,
     taken: Notify,
     whole: OnceLock<Whole>,
+    /// Where it is on disk.
+    file: Mutex<Option<Arc<Stored>>>,
+    /// Whether it is there alone.
+    elsewhere: bool,
 }
 
 /// All of it.
@@ -41,6 +49,8 @@ struct Growing {
     ended: Option<End>,
     /// Whether pieces go as soon as everybody has read them.
     passing: bool,
+    /// Where pieces go instead, and how much has arrived there.
+    spool: Option<(Arc<Spool>, usize)>,
     /// Where each reader is.
     readers: Vec<(u64, usize)>,
     next_reader: u64,
@@ -61,18 +71,86 @@ pub enum Lost {
     /// It was not kept for so late a reader.
     #[error("the answer is too large to be kept for later readers")]
     Gone,
+    /// It cannot be read from disk.
+    #[error("the answer cannot be read from disk: {0}")]
+    Disk(readers::Unread),
+}
+
+/// What there is for a reader.
+enum Step {
+    Found(Result<Option<Bytes>, Lost>),
+    /// It has left memory: it is in this file, from here to there.
+    Behind(Arc<File>, usize, usize),
+    Nothing,
 }
 
 impl Body {
-    /// All of it, when it is all there.
+    /// Content that is on disk alone.
+    pub fn on_disk(file: Arc<Stored>) -> Self {
+        Self {
+            file: Mutex::new(Some(file)),
+            elsewhere: true,
+            ..Self::default()
+        }
+    }
+
+    /// All of it, when it is all in memory.
     pub fn whole(&self) -> Option<&Whole> {
         self.whole.get()
     }
 
+    /// Whether it is on disk alone.
+    pub fn is_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
+
+    /// Where it is on disk.
+    pub fn file(&self) -> Option<Arc<Stored>> {
+        self.file.lock().clone()
+    }
+
+    /// It is on disk there, or not any more.
+    pub(super) fn set_file(&self, file: Option<Arc<Stored>>) {
+        *self.file.lock() = file;
+    }
+
+    /// Its length, once that is known.
+    pub fn whole_length(&self) -> Option<usize> {
+        if let Some(whole) = self.whole() {
+            return Some(whole.length());
+        }
+        self.file().map(|file| file.length())
+    }
+
     /// Bytes written so far.
     pub fn length(&self) -> usize {
-        self.whole()
-            .map_or_else(|| self.growing.lock().length, Whole::length)
+        self.whole_length()
+            .unwrap_or_else(|| self.growing.lock().length)
+    }
+
+    /// Its file was not what it should have been.
+    pub(super) fn blame(&self, unread: readers::Unread) {
+        if let Some(file) = self.file() {
+            file.disk.blame(unread);
+        }
+    }
+
+    /// Content from here on, and what there is so far, goes to a file; what there is so far.
+    pub(super) fn begin_spool(&self, spool: &Arc<Spool>) -> Vec<Bytes> {
+        let mut growing = self.growing.lock();
+        growing.spool = Some((spool.clone(), 0));
+        growing.pieces.iter().cloned().collect()
+    }
+
+    /// So much has arrived in the file.
+    pub(super) fn spooled(&self, so_far: usize) {
+        let mut growing = self.growing.lock();
+        if let Some((_, arrived)) = &mut growing.spool {
+            *arrived = so_far;
+        }
+        growing.trim();
+        drop(growing);
+        self.taken.notify_waiters();
     }
 
     /// Appends a piece.
@@ -93,6 +171,8 @@ impl Body {
         let mut growing = self.growing.lock();
         growing.passing = true;
         growing.trim();
+        drop(growing);
+        self.taken.notify_waiters();
     }
 
     /// Waits until what passes through is not too much.
@@ -101,7 +181,8 @@ impl Body {
             let taken = self.taken.notified();
             {
                 let growing = self.growing.lock();
-                if !growing.passing || growing.length - growing.start <= PASSING_MAX {
+                let passes = growing.passing || growing.spool.is_some();
+                if !passes || growing.length - growing.start <= PASSING_MAX {
                     return;
                 }
             }
@@ -113,7 +194,7 @@ impl Body {
     pub fn finish(&self) {
         let mut growing = self.growing.lock();
         growing.ended = Some(End::Whole);
-        if !growing.passing {
+        if !growing.passing && growing.spool.is_none() {
             let whole = Whole::new(&growing.pieces, growing.length);
             if self.whole.set(whole).is_ok() {
                 growing.pieces.clear();
@@ -144,12 +225,20 @@ impl Body {
                 return Ok(whole.read(reader));
             }
             let grown = self.grown.notified();
-            if let Some(found) = self.growing.lock().read(reader) {
-                self.taken.notify_waiters();
-                return found;
+            let step = self.growing.lock().read(reader);
+            match step {
+                Step::Found(found) => {
+                    self.taken.notify_waiters();
+                    return found;
+                }
+                Step::Behind(file, from, to) => {
+                    let piece = readers::piece(file, from, to).await.map_err(Lost::Disk)?;
+                    reader.at = to;
+                    return Ok(Some(piece));
+                }
+                // Between the look and the wait nothing is missed: the wait was made first.
+                Step::Nothing => grown.await,
             }
-            // Between the look and the wait nothing is missed: the wait was made first.
-            grown.await;
         }
     }
 
@@ -181,6 +270,11 @@ impl Position {
         self.until = end;
     }
 
+    /// What is left of content of this length.
+    pub(super) fn left(&self, length: usize) -> (usize, usize) {
+        (self.at, self.until.unwrap_or(length).min(length))
+    }
+
     /// Cuts a piece that begins at `from` to what is wanted.
     fn cut(&mut self, piece: &Bytes, from: usize) -> Option<Bytes> {
         let wanted = self.until.unwrap_or(usize::MAX);
@@ -195,17 +289,25 @@ impl Position {
 }
 
 impl Growing {
-    /// What there is for a reader; `None` while there is nothing new.
-    fn read(&mut self, reader: &mut Position) -> Option<Result<Option<Bytes>, Lost>> {
-        if reader.at < self.start {
-            return Some(Err(Lost::Gone));
-        }
+    fn read(&mut self, reader: &mut Position) -> Step {
         if reader.until.is_some_and(|until| reader.at >= until) {
-            return Some(Ok(None));
+            return Step::Found(Ok(None));
         }
         if self.ended == Some(End::Broken) {
-            return Some(Err(Lost::Broken));
+            return Step::Found(Err(Lost::Broken));
         }
+        if reader.at < self.start {
+            return self.behind(reader);
+        }
+        let found = self.next_piece(reader);
+        match (found, self.ended) {
+            (Some(piece), _) => Step::Found(Ok(Some(piece))),
+            (None, Some(_)) => Step::Found(Ok(None)),
+            (None, None) => Step::Nothing,
+        }
+    }
+
+    fn next_piece(&mut self, reader: &mut Position) -> Option<Bytes> {
         let id = *reader.id.get_or_insert_with(|| {
             self.next_reader += 1;
             self.next_reader
@@ -224,20 +326,30 @@ impl Growing {
             None => self.readers.push((id, reader.at)),
         }
         self.trim();
-        match (found, self.ended) {
-            (Some(piece), _) => Some(Ok(Some(piece))),
-            (None, Some(_)) => Some(Ok(None)),
-            (None, None) => None,
-        }
+        found
+    }
+
+    /// What has left memory is in a file, or nowhere.
+    fn behind(&self, reader: &Position) -> Step {
+        let Some(file) = self.spool.as_ref().and_then(|(spool, _)| spool.file()) else {
+            return Step::Found(Err(Lost::Gone));
+        };
+        let most = reader.at.saturating_add(readers::PIECE);
+        let to = most.min(self.start).min(reader.until.unwrap_or(usize::MAX));
+        Step::Behind(file, reader.at, to)
     }
 
     /// Drops what everybody has read.
     fn trim(&mut self) {
-        if !self.passing {
-            return;
-        }
-        let slowest = self.readers.iter().map(|(_, at)| *at).min();
-        let slowest = slowest.unwrap_or(self.length);
+        let slowest = match &self.spool {
+            // Whoever is slower reads the file.
+            Some((_, arrived)) if !self.passing => *arrived,
+            _ if !self.passing => return,
+            _ => {
+                let slowest = self.readers.iter().map(|(_, at)| *at).min();
+                slowest.unwrap_or(self.length)
+            }
+        };
         while let Some(first) = self.pieces.front()
             && self.start + first.len() <= slowest
         {

@@ -16,7 +16,7 @@ const OVERHEAD: usize = 512;
 
 /// A stored answer.
 pub struct Entry {
-    /// Its number, for ever its own.
+    /// Its number, for ever its own, wherever its content is.
     pub id: u64,
     /// What was asked for.
     pub place: Arc<Place>,
@@ -35,9 +35,11 @@ pub struct Entry {
     /// What it is about, as its origin says.
     pub tags: Box<[Arc<str>]>,
     pub(super) marks: Marks,
+    pub(super) uses: Arc<Uses>,
 }
 
 /// What one key and one URL stand for.
+#[derive(Clone)]
 pub struct Place {
     /// What it is found by.
     pub key: Key,
@@ -57,21 +59,28 @@ impl Place {
     }
 }
 
-/// What changes about an answer.
+/// What changes about an answer as long as it stays where it is.
 #[derive(Default)]
 pub(super) struct Marks {
-    /// How often it was used since it was looked at last, up to three.
-    pub(super) used: AtomicU8,
     /// Whether nobody finds it any more.
     pub(super) gone: AtomicBool,
+    /// What it was counted with.
+    pub(super) weight: AtomicUsize,
+    /// Whether it waits to be written to disk.
+    pub(super) queued: AtomicBool,
+}
+
+/// What changes about an answer wherever it is: in memory, on disk, or both.
+#[derive(Default)]
+pub(super) struct Uses {
+    /// How often it was used since memory looked at it last, up to three.
+    pub(super) in_memory: AtomicU8,
+    /// The same for the disk.
+    pub(super) on_disk: AtomicU8,
     /// Whether it counts as stale from now on.
     pub(super) expired: AtomicBool,
     /// Whether somebody is fetching a new one.
     pub(super) refreshing: AtomicBool,
-    /// What it was counted with.
-    pub(super) weight: AtomicUsize,
-    /// Whether it has outlived its first turn in the queue.
-    pub(super) proven: AtomicBool,
 }
 
 impl Entry {
@@ -87,22 +96,41 @@ impl Entry {
         OVERHEAD + names + fields.sum::<usize>() + tags.sum::<usize>()
     }
 
+    /// The same answer with its content somewhere else.
+    pub(super) fn with(&self, body: Body) -> Self {
+        Self {
+            id: self.id,
+            place: self.place.clone(),
+            vary: self.vary.clone(),
+            values: self.values.clone(),
+            status: self.status,
+            fields: self.fields.clone(),
+            times: self.times,
+            body: Arc::new(body),
+            tags: self.tags.clone(),
+            marks: Marks::default(),
+            uses: self.uses.clone(),
+        }
+    }
+
     /// Marks it as used.
     pub fn touch(&self) {
-        let used = self.marks.used.load(Ordering::Relaxed);
-        if used < 3 {
-            self.marks.used.store(used + 1, Ordering::Relaxed);
+        for used in [&self.uses.in_memory, &self.uses.on_disk] {
+            let before = used.load(Ordering::Relaxed);
+            if before < 3 {
+                used.store(before + 1, Ordering::Relaxed);
+            }
         }
     }
 
     /// Marks it stale.
     pub fn expire(&self) {
-        self.marks.expired.store(true, Ordering::Release);
+        self.uses.expired.store(true, Ordering::Release);
     }
 
     /// Whether it was marked stale.
     pub fn is_expired(&self) -> bool {
-        self.marks.expired.load(Ordering::Acquire)
+        self.uses.expired.load(Ordering::Acquire)
     }
 
     /// Whether it was taken out.
@@ -112,12 +140,12 @@ impl Entry {
 
     /// Takes the task to fetch a new one; `false` when somebody else has it.
     pub fn begin_refresh(&self) -> bool {
-        !self.marks.refreshing.swap(true, Ordering::AcqRel)
+        !self.uses.refreshing.swap(true, Ordering::AcqRel)
     }
 
     /// Gives the task back.
     pub fn end_refresh(&self) {
-        self.marks.refreshing.store(false, Ordering::Release);
+        self.uses.refreshing.store(false, Ordering::Release);
     }
 }
 

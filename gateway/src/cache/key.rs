@@ -10,6 +10,11 @@ impl Key {
         Self(Vec::with_capacity(capacity))
     }
 
+    /// A finished key that was kept elsewhere.
+    pub fn stored(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
     /// Appends a part.
     pub fn part(&mut self, part: &[u8]) {
         // No part is longer than a request's head.

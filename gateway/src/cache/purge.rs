@@ -1,5 +1,8 @@
 //! Forgetting answers by URL, by prefix or by tag, in all variants and at once.
 
+use std::sync::Arc;
+
+use super::entry::Place;
 use super::zone::Zone;
 use crate::routing::path::{PathPolicy, normalise};
 
@@ -20,9 +23,10 @@ pub fn purge(zones: &[&'static Zone], target: &Target, soft: bool) -> usize {
     for zone in zones {
         // First, so that what is on its way now is not kept after all.
         zone.purged();
+        zone.note(target, soft, true);
         for entry in found(zone, target) {
             if soft {
-                entry.expire();
+                zone.expire(&entry);
             } else {
                 zone.remove(&entry);
             }
@@ -30,6 +34,70 @@ pub fn purge(zones: &[&'static Zone], target: &Target, soft: bool) -> usize {
         }
     }
     count
+}
+
+/// Whether what was purged so far stays so over a crash.
+pub async fn recorded(zones: &[&'static Zone]) -> bool {
+    let mut all = true;
+    for zone in zones {
+        all &= zone.recorded().await;
+    }
+    all
+}
+
+/// A request has changed what is at a URL: takes its answers out.
+pub fn changed(zones: &[&'static Zone], url: &str, query: Option<&str>) {
+    for zone in zones {
+        if zone.disk().is_some_and(|disk| !disk.is_loaded()) {
+            zone.note(&whole_url(url, query), false, false);
+        }
+        for entry in zone.at_url(url) {
+            if entry.place.answers(query) {
+                zone.remove(&entry);
+            }
+        }
+    }
+}
+
+fn whole_url(url: &str, query: Option<&str>) -> Target {
+    Target::Url(match query {
+        Some(query) => format!("{url}?{query}"),
+        None => url.to_owned(),
+    })
+}
+
+/// Which answers, in the form in which they are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meant {
+    /// Those to this URL with this query.
+    Url(String, Option<String>),
+    /// Those to all URLs that begin so.
+    Prefix(String),
+    /// Those with this tag.
+    Tag(String),
+}
+
+impl Meant {
+    /// What is meant by somebody's words.
+    pub fn by(target: &Target) -> Self {
+        match target {
+            Target::Url(url) => {
+                let (url, query) = as_stored(url);
+                Self::Url(url, query.map(ToOwned::to_owned))
+            }
+            Target::Prefix(prefix) => Self::Prefix(as_stored(prefix).0),
+            Target::Tag(tag) => Self::Tag(tag.clone()),
+        }
+    }
+
+    /// Whether an answer is among them.
+    pub fn is(&self, place: &Place, tags: &[Arc<str>]) -> bool {
+        match self {
+            Self::Url(url, query) => *place.url == **url && place.answers(query.as_deref()),
+            Self::Prefix(prefix) => place.url.starts_with(&**prefix),
+            Self::Tag(tag) => tags.iter().any(|other| **other == **tag),
+        }
+    }
 }
 
 fn found(zone: &Zone, target: &Target) -> Vec<std::sync::Arc<super::entry::Entry>> {

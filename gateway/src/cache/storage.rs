@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,7 +24,8 @@ use pingora_cache::trace::SpanHandle;
 use pingora_cache::{CacheKey, CacheMeta};
 
 use super::body::{Body, Position};
-use super::entry::{Entry, Marks, Place, kept_fields};
+use super::disk::{Opened, Spool};
+use super::entry::{Entry, Marks, Place, Uses, kept_fields};
 use super::key::Key;
 use super::storable::Keeping;
 use super::vary;
@@ -93,6 +94,7 @@ impl Plan {
             body,
             tags: self.tags.clone(),
             marks: Marks::default(),
+            uses: Arc::new(Uses::default()),
         })
     }
 }
@@ -102,10 +104,10 @@ pub fn head_of(entry: &Entry) -> ResponseHeader {
     let mut parts = Response::new(()).into_parts().0;
     parts.status = entry.status;
     parts.headers = entry.fields.clone();
-    if let Some(whole) = entry.body.whole()
+    if let Some(length) = entry.body.whole_length()
         && !matches!(entry.status.as_u16(), 204)
     {
-        let length = HeaderValue::from(whole.length());
+        let length = HeaderValue::from(length);
         parts.headers.insert(header::CONTENT_LENGTH, length);
     }
     ResponseHeader::from(parts)
@@ -155,7 +157,10 @@ impl Storage for Zone {
             return Ok(None);
         };
         entry.touch();
-        Ok(Some((meta_of(&entry), Box::new(Hit::new(entry)))))
+        let Some(hit) = self.open(entry).await else {
+            return Ok(None);
+        };
+        Ok(Some((meta_of(&hit.entry), Box::new(hit))))
     }
 
     async fn lookup_streaming_write(
@@ -187,6 +192,8 @@ impl Storage for Zone {
             entry,
             object_max: plan.object_max,
             kept: true,
+            spool: None,
+            charged: 0,
             finished: false,
         }))
     }
@@ -212,8 +219,17 @@ impl Storage for Zone {
             return Ok(false);
         };
         let entry = plan.entry(self, meta.response_header(), confirmed.body.clone());
+        if !self.inherit(&entry) {
+            return Ok(false);
+        }
         self.insert(&entry);
-        self.charge(&entry, entry.body.length());
+        match entry.body.file() {
+            Some(stored) => stored.disk.write_head(stored.clone()),
+            None => self.keep(&entry),
+        }
+        if !entry.body.is_elsewhere() {
+            self.charge(&entry, entry.body.length());
+        }
         if !Arc::ptr_eq(&confirmed.place, &entry.place) || confirmed.values != entry.values {
             self.remove(confirmed);
         }
@@ -229,11 +245,43 @@ impl Storage for Zone {
     }
 }
 
+impl Zone {
+    /// Begins to read an answer; none where its content is on disk and cannot be had.
+    async fn open(&self, entry: Arc<Entry>) -> Option<Hit> {
+        if !entry.body.is_elsewhere() {
+            return Some(Hit::new(entry));
+        }
+        let stored = entry.body.file()?;
+        match stored.open().await {
+            Ok(opened) => {
+                // What is read at once may as well be in memory, where the next is answered from.
+                let entry = match opened.all() {
+                    Some(all) if all.len() <= self.large() => self.enter_memory(&entry, all),
+                    _ => entry,
+                };
+                Some(Hit {
+                    entry,
+                    position: Position::default(),
+                    file: Some(opened),
+                })
+            }
+            Err(error) => {
+                if error.is_final() {
+                    self.remove(&entry);
+                }
+                None
+            }
+        }
+    }
+}
+
 /// A stored answer that is being read.
 pub struct Hit {
     /// The answer.
     pub entry: Arc<Entry>,
     position: Position,
+    /// Where its content is not in memory.
+    file: Option<Opened>,
 }
 
 impl Hit {
@@ -241,6 +289,7 @@ impl Hit {
         Self {
             entry,
             position: Position::default(),
+            file: None,
         }
     }
 }
@@ -254,6 +303,16 @@ impl Drop for Hit {
 #[async_trait]
 impl HandleHit for Hit {
     async fn read_body(&mut self) -> Result<Option<Bytes>> {
+        if let Some(file) = &self.file {
+            let (from, to) = self.position.left(file.length());
+            let read = file.read(from, to).await;
+            let piece = read.map_err(|unread| {
+                self.entry.body.blame(unread);
+                Error::because(ErrorType::ReadError, "reading a stored answer", unread)
+            })?;
+            self.position.seek(from + piece.len(), Some(to));
+            return Ok(Some(piece).filter(|piece| !piece.is_empty()));
+        }
         let read = self.entry.body.read(&mut self.position).await;
         // The client's answer has begun and cannot be made good.
         read.map_err(|lost| Error::because(ErrorType::ReadError, "reading a stored answer", lost))
@@ -269,7 +328,7 @@ impl HandleHit for Hit {
     }
 
     fn can_seek(&self) -> bool {
-        self.entry.body.whole().is_some()
+        self.file.is_some() || self.entry.body.whole().is_some()
     }
 
     fn seek(&mut self, start: usize, end: Option<usize>) -> Result<()> {
@@ -293,8 +352,15 @@ struct Miss {
     object_max: usize,
     /// Whether it is still to be kept.
     kept: bool,
+    /// Where it goes when it is too large for memory.
+    spool: Option<Arc<Spool>>,
+    /// What was counted of its content.
+    charged: usize,
     finished: bool,
 }
+
+/// How long an answer waits for the disk before it is not kept.
+const DISK_TIME: Duration = Duration::from_secs(5);
 
 impl Miss {
     /// Whether the length that the head says is another one than was written.
@@ -303,21 +369,72 @@ impl Miss {
         let said = said.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         said.is_some_and(|said| said != self.entry.body.length())
     }
+
+    /// From here on it only passes through.
+    fn do_not_keep(&mut self) {
+        self.kept = false;
+        self.zone.remove(&self.entry);
+        self.give_up_spool();
+        self.entry.body.pass_through();
+    }
+
+    fn give_up_spool(&mut self) {
+        if let Some(spool) = self.spool.take() {
+            spool.fail();
+            if let Some(disk) = self.zone.disk() {
+                disk.discard(spool);
+            }
+        }
+    }
+
+    /// Sends it to disk if it has become too large for memory.
+    fn begin_spool(&mut self) {
+        if self.spool.is_some() || self.entry.body.length() <= self.zone.large() {
+            return;
+        }
+        if let Some(disk) = self.zone.disk() {
+            self.spool = disk.spool(&self.entry);
+        }
+        if self.spool.is_some() {
+            self.zone.discharge(&self.entry, self.charged);
+            self.charged = 0;
+        }
+    }
+
+    /// A piece has come that is to be kept.
+    async fn keep(&mut self, data: Bytes) {
+        if let Some(spool) = self.spool.clone() {
+            match self.zone.disk() {
+                Some(disk) if !spool.has_failed() && !self.entry.is_gone() => {
+                    disk.append(&spool, data);
+                }
+                _ => return self.do_not_keep(),
+            }
+        } else {
+            self.charged += data.len();
+            self.zone.charge(&self.entry, data.len());
+            self.begin_spool();
+        }
+        if self.spool.is_some() {
+            let room = self.entry.body.has_room();
+            if tokio::time::timeout(DISK_TIME, room).await.is_err() {
+                self.do_not_keep();
+            }
+        }
+    }
 }
 
 #[async_trait]
 impl HandleMiss for Miss {
     async fn write_body(&mut self, data: Bytes, _eof: bool) -> Result<()> {
-        let size = data.len();
-        self.entry.body.push(data);
+        self.entry.body.push(data.clone());
         if self.kept && self.entry.body.length() > self.object_max {
-            self.kept = false;
-            self.zone.remove(&self.entry);
-            self.entry.body.pass_through();
+            self.do_not_keep();
         }
         if self.kept {
-            self.zone.charge(&self.entry, size);
-        } else {
+            self.keep(data).await;
+        }
+        if !self.kept {
             self.entry.body.has_room().await;
         }
         Ok(())
@@ -332,7 +449,16 @@ impl HandleMiss for Miss {
         }
         self.finished = true;
         self.entry.body.finish();
-        Ok(MissFinishType::Created(self.entry.body.length()))
+        let length = self.entry.body.length();
+        match (self.spool.take(), self.zone.disk()) {
+            (Some(spool), Some(disk)) => disk.finish(spool, self.entry.clone()),
+            (Some(_), None) => {
+                self.zone.remove(&self.entry);
+            }
+            (None, _) if self.kept => self.zone.keep(&self.entry),
+            (None, _) => {}
+        }
+        Ok(MissFinishType::Created(length))
     }
 }
 
@@ -341,6 +467,7 @@ impl Drop for Miss {
         if !self.finished {
             self.entry.body.break_off();
             self.zone.remove(&self.entry);
+            self.give_up_spool();
         }
     }
 }

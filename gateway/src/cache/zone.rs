@@ -1,10 +1,11 @@
-//! A bounded piece of memory that holds answers: who is found, who must go.
+//! A bounded piece of memory that holds answers, and a directory behind it if so wanted: who is found, who must go.
 //!
 //! Zones are made once by name and live as long as the process; one that no configuration names any more is emptied and waits.
 
 mod index;
 mod ledger;
 mod registry;
+mod tiers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,13 +18,15 @@ use parking_lot::{Mutex, RwLock};
 use pingora_cache::lock::{CacheKeyLockImpl, CacheLock};
 use pingora_cache::predictor::Predictor;
 
-pub use registry::{keep_only, obtain, zones};
+pub use ledger::{Kept, Ledger, ghost};
+pub use registry::{Wanted, close_disks, keep_only, obtain, zones};
 
+use super::disk::Disk;
 use super::entry::Entry;
 use super::key::Key;
 use super::vary;
 use index::Index;
-use ledger::Ledger;
+use tiers::SPARED_MAX;
 
 const SHARDS: usize = 64;
 
@@ -42,14 +45,18 @@ pub struct Zone {
     pub name: Arc<str>,
     limit: AtomicUsize,
     bytes: AtomicUsize,
+    /// Of these, heads of answers whose content is on disk alone.
+    heads: AtomicUsize,
     entries: AtomicUsize,
     evictions: AtomicU64,
     next_id: AtomicU64,
     purged_at: Mutex<SystemTime>,
     hasher: RandomState,
     shards: Box<[RwLock<AHashMap<Key, Group>>]>,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<Ledger<Entry>>,
     index: Mutex<Index>,
+    disk: RwLock<Option<Arc<Disk>>>,
+    moves: Mutex<()>,
     /// One request fetches what several want.
     pub lock: Box<CacheKeyLockImpl>,
     /// Who need not wait because there will be nothing to share.
@@ -84,6 +91,7 @@ impl Zone {
             name: name.into(),
             limit: AtomicUsize::new(limit),
             bytes: AtomicUsize::new(0),
+            heads: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
@@ -92,6 +100,8 @@ impl Zone {
             shards,
             ledger: Mutex::default(),
             index: Mutex::default(),
+            disk: RwLock::default(),
+            moves: Mutex::default(),
             lock: CacheLock::new_boxed(WRITER_TIME),
             predictor: Predictor::new(REMEMBERED, None),
         }
@@ -125,10 +135,21 @@ impl Zone {
 
     /// Puts an answer in, in place of one that answered the same.
     pub fn insert(&self, entry: &Arc<Entry>) {
-        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.insert_as(entry, true);
+    }
+
+    /// The same; what answers the same already may have precedence. Whether it is in.
+    fn insert_as(&self, entry: &Arc<Entry>, replaces: bool) -> bool {
         self.index.lock().add(entry);
-        self.ledger.lock().add(entry.clone(), &self.hasher);
-        for old in self.link(entry) {
+        let Some(out) = self.link(entry, replaces) else {
+            self.index.lock().remove(entry);
+            return false;
+        };
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        if !entry.body.is_elsewhere() {
+            self.ledger.lock().add(entry.clone(), &self.hasher);
+        }
+        for old in out {
             self.forget(&old);
         }
         self.charge(entry, entry.head_weight());
@@ -136,80 +157,154 @@ impl Zone {
             // It had to go before it could be found.
             self.remove(entry);
             self.index.lock().remove(entry);
+            return false;
         }
+        true
     }
 
-    /// Makes an answer one that is found; those that are not any more.
-    fn link(&self, entry: &Arc<Entry>) -> Vec<Arc<Entry>> {
-        let mut out = Vec::new();
-        let Some(shard) = self.shard(&entry.place.key) else {
-            return out;
-        };
-        let mut shard = shard.write();
-        let group = shard.entry(entry.place.key.clone()).or_default();
-        group.vary = Some(entry.vary.clone());
+    /// Makes an answer one that is found; those that are not any more. `None` when another has precedence.
+    fn link(&self, entry: &Arc<Entry>, replaces: bool) -> Option<Vec<Arc<Entry>>> {
+        let mut shard = self.shard(&entry.place.key)?.write();
         let same = |other: &Arc<Entry>| other.vary == entry.vary && other.values == entry.values;
+        if !replaces
+            && shard.get(&entry.place.key).is_some_and(|group| {
+                group.entries.len() >= VARIANTS_MAX || group.entries.iter().any(same)
+            })
+        {
+            return None;
+        }
+        let group = shard.entry(entry.place.key.clone()).or_default();
+        if replaces || group.vary.is_none() {
+            group.vary = Some(entry.vary.clone());
+        }
+        let mut out = Vec::new();
         let replaced = group.entries.iter().position(same);
         let oldest = (group.entries.len() >= VARIANTS_MAX).then_some(0);
         if let Some(position) = replaced.or(oldest) {
             out.push(group.entries.remove(position));
         }
-        group.entries.push(entry.clone());
-        out
+        if replaces {
+            group.entries.push(entry.clone());
+        } else {
+            // The newest is the last, and this one comes from before.
+            group.entries.insert(0, entry.clone());
+        }
+        Some(out)
     }
 
     /// Counts bytes of an answer; others go when it becomes too much.
     pub(super) fn charge(&self, entry: &Arc<Entry>, bytes: usize) {
-        {
-            // Under the lock of whoever takes it out, so that nothing is counted after that.
-            let _ledger = self.ledger.lock();
-            if entry.is_gone() {
-                return;
-            }
-            entry.marks.weight.fetch_add(bytes, Ordering::Relaxed);
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
+        self.count(entry, bytes);
         self.make_room();
+    }
+
+    fn count(&self, entry: &Arc<Entry>, bytes: usize) {
+        // Under the lock of whoever takes it out, so that nothing is counted after that.
+        let _ledger = self.ledger.lock();
+        if entry.is_gone() {
+            return;
+        }
+        entry.marks.weight.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if entry.body.is_elsewhere() {
+            self.heads.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of an answer are not in memory any more.
+    pub(super) fn discharge(&self, entry: &Arc<Entry>, bytes: usize) {
+        let _ledger = self.ledger.lock();
+        if !entry.is_gone() {
+            entry.marks.weight.fetch_sub(bytes, Ordering::Relaxed);
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 
     fn make_room(&self) {
         let limit = self.limit.load(Ordering::Relaxed);
-        while self.bytes.load(Ordering::Relaxed) > limit {
-            let Some(victim) = self.ledger.lock().victim(limit, &self.hasher) else {
+        let mut spared = Vec::new();
+        while self.bytes.load(Ordering::Relaxed) > limit && self.give_way(limit, &mut spared) {}
+        if !spared.is_empty() {
+            let mut ledger = self.ledger.lock();
+            spared.into_iter().for_each(|entry| ledger.put_back(entry));
+        }
+        // Heads alone must not fill the memory.
+        while self.heads.load(Ordering::Relaxed) > limit / 2 {
+            let Some(disk) = self.disk() else { return };
+            if !self.evict_stored(&disk) {
                 return;
-            };
-            if self.remove(&victim) {
-                self.evictions.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// Takes an answer out; `false` when it was out already.
+    /// Frees some memory; `false` when there is nothing. Answers that wait to be written are spared for a while.
+    fn give_way(&self, limit: usize, spared: &mut Vec<Arc<Entry>>) -> bool {
+        let victim = self.ledger.lock().victim(limit as u64, &self.hasher);
+        let victim = match victim {
+            Some(waits)
+                if waits.marks.queued.load(Ordering::Acquire) && spared.len() < SPARED_MAX =>
+            {
+                spared.push(waits);
+                return true;
+            }
+            Some(victim) => Some(victim),
+            None => spared.pop(),
+        };
+        match victim {
+            Some(victim) => {
+                if !self.leave_memory(&victim) && self.remove(&victim) {
+                    self.evictions.fetch_add(1, Ordering::Relaxed);
+                }
+                true
+            }
+            None => self.disk().is_some_and(|disk| self.evict_stored(&disk)),
+        }
+    }
+
+    /// Takes an answer out, wherever it is by now; `false` when it was out already.
     pub fn remove(&self, entry: &Arc<Entry>) -> bool {
+        let mut out = Vec::new();
         if let Some(shard) = self.shard(&entry.place.key) {
             let mut shard = shard.write();
             if let Some(group) = shard.get_mut(&entry.place.key) {
-                group.entries.retain(|other| !Arc::ptr_eq(other, entry));
+                out.extend(group.entries.extract_if(.., |other| other.id == entry.id));
                 if group.entries.is_empty() {
                     shard.remove(&entry.place.key);
                 }
             }
         }
-        self.forget(entry)
+        let mut removed = self.forget(entry);
+        for other in out {
+            removed |= self.forget(&other);
+        }
+        removed
     }
 
     /// Forgets everything about an answer that nobody finds any more.
     fn forget(&self, entry: &Arc<Entry>) -> bool {
+        if !self.retire(entry) {
+            return false;
+        }
+        self.forget_file(entry);
+        self.index.lock().remove(entry);
+        true
+    }
+
+    /// It is nobody's any more and costs nothing.
+    fn retire(&self, entry: &Arc<Entry>) -> bool {
         let mut ledger = self.ledger.lock();
         if entry.marks.gone.swap(true, Ordering::AcqRel) {
             return false;
         }
         let weight = entry.marks.weight.swap(0, Ordering::Relaxed);
         self.bytes.fetch_sub(weight, Ordering::Relaxed);
-        ledger.removed(entry, weight);
+        if entry.body.is_elsewhere() {
+            self.heads.fetch_sub(weight, Ordering::Relaxed);
+        } else {
+            ledger.removed();
+        }
         drop(ledger);
         self.entries.fetch_sub(1, Ordering::Relaxed);
-        self.index.lock().remove(entry);
         true
     }
 
@@ -252,6 +347,12 @@ impl Zone {
         self.limit.store(limit, Ordering::Relaxed);
         self.make_room();
     }
+}
+
+/// A zone of a test, which may use a directory.
+#[cfg(test)]
+pub(in crate::cache) fn for_tests(limit: usize) -> &'static Zone {
+    Box::leak(Box::new(Zone::new("test", limit)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Leaves that only the gateway's own tables have: match lines, addresses, file references.
 
 mod address;
+mod directory;
 mod health;
 mod log;
 mod name;
@@ -17,6 +18,7 @@ use super::model::RetryOn;
 use crate::routing::pattern::{HostPattern, Matcher, PathPattern, PatternError};
 
 pub(super) use address::{HostPort, ListenAddress, NameServer, SocketPath};
+pub(super) use directory::DirectoryPath;
 pub(super) use health::{CheckPath, StatusRange};
 pub(super) use log::{LogEntry, LogPath};
 pub(super) use name::{CertificateName, CookieName, HostChoice};
@@ -36,6 +38,7 @@ pub(super) const FORMATS: &[Format] = &[
     ("log-path", check::<LogPath>),
     ("log-field", check::<LogEntry>),
     ("socket-path", check::<SocketPath>),
+    ("directory-path", check::<DirectoryPath>),
     ("redis-url", check::<RedisUrl>),
     ("policy-name", check::<PolicyName>),
     ("retry-cause", check::<RetryCause>),

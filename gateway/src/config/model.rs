@@ -25,7 +25,7 @@ mod store;
 mod upstream;
 
 pub use access_log::{AccessLogConfig, AccessLogPath, LogField, LogFields, LogValue};
-pub use cache::{CacheConfig, CacheZoneConfig};
+pub use cache::{CacheConfig, CacheDiskConfig, CacheZoneConfig};
 pub use health::{BreakerConfig, CheckConfig, HealthConfig, HttpCheckConfig, OutlierConfig};
 pub use listener::{
     CertificateConfig, ClientsConfig, H2Config, ListenerConfig, TlsConfig, TlsVersion,

@@ -29,7 +29,7 @@ mod store;
 mod switch;
 mod upstream;
 
-pub(super) use cache::{RawCache, RawCacheOrTime, RawCacheQuery, RawCacheZone};
+pub(super) use cache::{RawCache, RawCacheDisk, RawCacheOrTime, RawCacheQuery, RawCacheZone};
 pub(super) use consumer::{RawConsumer, RawSubject};
 pub(super) use either::Either;
 pub(super) use health::{RawBreaker, RawHealth, RawOutlier};

@@ -4,6 +4,7 @@
 //! gathering and encoding only.
 
 mod caches;
+mod disk;
 mod family;
 mod upstreams;
 
@@ -85,6 +86,7 @@ impl Collector for Families {
         families.push(self.mirrors());
         families.extend(self.counted());
         families.extend(self.caches());
+        families.extend(disk::families());
         families.push(self.reloads());
         families.push(self.lookups());
         families.push(self.dropped());

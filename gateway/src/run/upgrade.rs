@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::successor::Successor;
 use super::{RunError, notify};
 use crate::admin::{AdminListeners, Control};
+use crate::cache::zone;
 use crate::listen::{Caller, Door, HandoverError, Inherited, Lent, Listeners, Takeover, Wish};
 use crate::runtime::reload::{Reloader, Source};
 
@@ -110,6 +111,8 @@ impl House {
             door.hand_over();
         }
         self.control.handed_over();
+        // The successor waits for the directories of zones. Their last writes end by themselves.
+        drop(zone::close_disks());
         self.admin.last_call();
         self.listeners.last_call();
     }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use plugins::contract::place::Span;
 use plugins::contract::report::Report;
 
 use super::compile::{CompileError, compile};
 use super::{Snapshot, background, tls};
 use crate::admin::{AdminError, AdminListeners};
-use crate::cache::zone;
-use crate::config::model::{AccessLogConfig, AccessLogPath, Config};
+use crate::cache::{disk, zone};
+use crate::config::model::{AccessLogConfig, AccessLogPath, CacheZoneConfig, Config};
 use crate::config::render::Colour;
 use crate::config::{self, Failure, Loaded};
 use crate::listen::tls::Tls;
@@ -68,6 +69,18 @@ pub enum ReloadError {
     /// The admin listener cannot be set up.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// The directory of a zone cannot be used.
+    #[error("cannot use the directory {}: {error}", path.display())]
+    CacheDisk {
+        /// Its path.
+        path: PathBuf,
+        /// Where it is written.
+        span: Span,
+        /// Why.
+        error: std::io::Error,
+        /// Where that is.
+        loaded: Arc<Loaded>,
+    },
     /// The access log cannot be opened.
     #[error("cannot open the access log {}", path.display())]
     AccessLog {
@@ -213,6 +226,7 @@ impl Reloader {
         snapshot: Arc<Snapshot>,
         previous: Option<&Snapshot>,
     ) -> Result<Ready, ReloadError> {
+        prepare_zones(&snapshot)?;
         let config = &snapshot.loaded.config;
         let (wanted, of_admin) = self.wanted(&snapshot.loaded)?;
         let sockets = self.listeners.prepare(wanted)?;
@@ -329,6 +343,11 @@ impl ReloadError {
                 }
                 None => format!("error: {error}"),
             },
+            Self::CacheDisk { span, loaded, .. } => {
+                let mut report = Report::default();
+                report.error(span.clone(), "cache.directory", self.to_string());
+                config::render::text(&report, &loaded.sources, Colour::No)
+            }
             Self::Tls { report, loaded } => {
                 config::render::text(report, &loaded.sources, Colour::No)
             }
@@ -342,13 +361,36 @@ impl ReloadError {
     }
 }
 
-/// Zones get the size that is configured; one that no route uses is emptied.
-fn keep_zones(snapshot: &Snapshot) {
-    let config = &snapshot.loaded.config;
+/// What zones are to have. One that no route uses needs nothing.
+fn zones(snapshot: &Snapshot) -> impl Iterator<Item = &CacheZoneConfig> {
     let used = |name: &str| snapshot.zones.iter().any(|zone| &*zone.name == name);
-    let sizes = config.cache_zones.iter().filter(|zone| used(&zone.name));
-    let sizes: Vec<_> = sizes.map(|zone| (&*zone.name, zone.memory)).collect();
-    zone::keep_only(&sizes);
+    let zones = snapshot.loaded.config.cache_zones.iter();
+    zones.filter(move |zone| used(&zone.name))
+}
+
+/// Makes sure that the directories of zones can be used.
+fn prepare_zones(snapshot: &Snapshot) -> Result<(), ReloadError> {
+    for disk in zones(snapshot).filter_map(|zone| zone.disk.as_ref()) {
+        disk::prepare(&disk.path).map_err(|error| ReloadError::CacheDisk {
+            path: disk.path.clone(),
+            span: disk.span.clone(),
+            error,
+            loaded: snapshot.loaded.clone(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Zones get the sizes and directories that are configured; one that no route uses is emptied.
+fn keep_zones(snapshot: &Snapshot) {
+    let wanted: Vec<_> = zones(snapshot)
+        .map(|zone| zone::Wanted {
+            name: &zone.name,
+            memory: zone.memory,
+            disk: zone.disk.as_ref().map(|disk| (&*disk.path, disk.size)),
+        })
+        .collect();
+    zone::keep_only(&wanted);
 }
 
 /// Threads are started once, and so is the control socket.

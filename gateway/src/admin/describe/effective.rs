@@ -8,9 +8,9 @@ use super::store::store;
 use super::{duration, health, route};
 use crate::config::Loaded;
 use crate::config::model::{
-    AccessLogConfig, AccessLogPath, AdminConfig, Balance, CertificateConfig, ClientsConfig, Config,
-    Forwarded, HostPolicy, ListenerConfig, LogField, NamedFile, Protocol, StickyCookie, TlsConfig,
-    TlsVersion, UpstreamConfig, UpstreamTls,
+    AccessLogConfig, AccessLogPath, AdminConfig, Balance, CacheZoneConfig, CertificateConfig,
+    ClientsConfig, Config, Forwarded, HostPolicy, ListenerConfig, LogField, NamedFile, Protocol,
+    StickyCookie, TlsConfig, TlsVersion, UpstreamConfig, UpstreamTls,
 };
 use crate::config::source::SourceFile;
 use crate::routing::path::Tolerance;
@@ -39,7 +39,7 @@ pub(super) fn config(loaded: &Loaded) -> Value {
         },
         "listeners": by_name(listeners.iter().map(|one| (&*one.name, listener(one)))),
         "upstreams": by_name(upstreams.iter().map(|one| (&*one.name, upstream(one)))),
-        "cache-zones": by_name(cache_zones.iter().map(|one| (&*one.name, json!({ "memory": one.memory })))),
+        "cache-zones": by_name(cache_zones.iter().map(|one| (&*one.name, cache_zone(one)))),
         "stores": by_name(stores.iter().map(|one| (&*one.name, store(one)))),
         "routes": by_name(routes.iter().map(|one| (&*one.name, route(one, loaded)))),
         // How many: their names are nobody's business.
@@ -226,4 +226,12 @@ fn tolerance(tolerance: Tolerance) -> &'static str {
         Tolerance::Refuse => "refuse",
         Tolerance::Keep => "keep",
     }
+}
+
+fn cache_zone(zone: &CacheZoneConfig) -> Value {
+    let disk = zone.disk.as_ref();
+    json!({
+        "memory": zone.memory,
+        "disk": disk.map(|disk| json!({ "path": disk.path.display().to_string(), "size": disk.size })),
+    })
 }

@@ -1,4 +1,4 @@
-//! Who must go when memory is short.
+//! Who must go when memory, or a disk, is short.
 //!
 //! Two queues (S3-FIFO): what is new waits in a short one, and goes from there unless it was used meanwhile; what was used, or
 //! comes back soon after it went, has a place in the long one and goes round in it as long as it is used. So what is asked for
@@ -15,40 +15,76 @@ use crate::cache::entry::Entry;
 /// How many keys of answers that went are remembered.
 const GHOSTS_MAX: usize = 16 << 10;
 
+/// What may have to go.
+pub trait Kept {
+    /// Whether it went already.
+    fn is_gone(&self) -> bool;
+    /// What it costs.
+    fn weight(&self) -> u64;
+    /// How often it was used since it was looked at last, up to three.
+    fn used(&self) -> u8;
+    /// Changes that.
+    fn set_used(&self, used: u8);
+    /// What it is recognised by when it comes back.
+    fn ghost(&self, hasher: &RandomState) -> u64;
+}
+
 /// The queues.
-#[derive(Default)]
-pub(super) struct Ledger {
-    new: VecDeque<Arc<Entry>>,
-    proven: VecDeque<Arc<Entry>>,
-    /// Answers in the queues that are gone already.
+pub struct Ledger<T> {
+    new: VecDeque<Arc<T>>,
+    proven: VecDeque<Arc<T>>,
+    /// Those in the queues that are gone already.
     dead: usize,
     ghosts: VecDeque<u64>,
     ghost_set: AHashSet<u64>,
 }
 
-impl Ledger {
-    pub(super) fn add(&mut self, entry: Arc<Entry>, hasher: &RandomState) {
-        if self.ghost_set.remove(&ghost(&entry, hasher)) {
-            entry.marks.proven.store(true, Ordering::Relaxed);
-            self.proven.push_back(entry);
+impl<T> Default for Ledger<T> {
+    fn default() -> Self {
+        Self {
+            new: VecDeque::new(),
+            proven: VecDeque::new(),
+            dead: 0,
+            ghosts: VecDeque::new(),
+            ghost_set: AHashSet::new(),
+        }
+    }
+}
+
+impl<T: Kept> Ledger<T> {
+    /// Something new.
+    pub fn add(&mut self, kept: Arc<T>, hasher: &RandomState) {
+        if self.ghost_set.remove(&kept.ghost(hasher)) {
+            self.proven.push_back(kept);
         } else {
-            self.new.push_back(entry);
+            self.new.push_back(kept);
         }
         if self.dead > 64 + usize::midpoint(self.new.len(), self.proven.len()) {
-            self.new.retain(|entry| !entry.is_gone());
-            self.proven.retain(|entry| !entry.is_gone());
+            self.new.retain(|kept| !kept.is_gone());
+            self.proven.retain(|kept| !kept.is_gone());
             self.dead = 0;
         }
     }
 
-    /// An answer is gone; its place in a queue is swept later.
-    pub(super) fn removed(&mut self, _entry: &Entry, _weight: usize) {
+    /// Something that was chosen and cannot go yet.
+    pub fn put_back(&mut self, kept: Arc<T>) {
+        self.new.push_back(kept);
+    }
+
+    /// Something is gone; its place in a queue is swept later.
+    pub fn removed(&mut self) {
         self.dead += 1;
     }
 
+    /// All of it.
+    pub fn drain(&mut self) -> Vec<Arc<T>> {
+        self.dead = 0;
+        self.new.drain(..).chain(self.proven.drain(..)).collect()
+    }
+
     /// The next to go. It leaves the queues.
-    pub(super) fn victim(&mut self, limit: usize, hasher: &RandomState) -> Option<Arc<Entry>> {
-        let mut new_bytes: usize = self.new.iter().take(256).map(|entry| weight(entry)).sum();
+    pub fn victim(&mut self, limit: u64, hasher: &RandomState) -> Option<Arc<T>> {
+        let mut new_bytes: u64 = self.new.iter().take(256).map(|kept| kept.weight()).sum();
         loop {
             let from_new = !self.new.is_empty()
                 && (self.proven.is_empty() || new_bytes > limit / 10 || self.new.len() > 256);
@@ -57,25 +93,25 @@ impl Ledger {
             } else {
                 &mut self.proven
             };
-            let entry = queue.pop_front()?;
-            if entry.is_gone() {
+            let kept = queue.pop_front()?;
+            if kept.is_gone() {
                 self.dead = self.dead.saturating_sub(1);
                 continue;
             }
-            let used = entry.marks.used.load(Ordering::Relaxed);
+            let used = kept.used();
             if from_new {
-                new_bytes = new_bytes.saturating_sub(weight(&entry));
+                new_bytes = new_bytes.saturating_sub(kept.weight());
                 if used == 0 {
-                    self.remember(ghost(&entry, hasher));
-                    return Some(entry);
+                    self.remember(kept.ghost(hasher));
+                    return Some(kept);
                 }
-                entry.marks.used.store(0, Ordering::Relaxed);
-                self.proven.push_back(entry);
+                kept.set_used(0);
+                self.proven.push_back(kept);
             } else if used == 0 {
-                return Some(entry);
+                return Some(kept);
             } else {
-                entry.marks.used.store(used - 1, Ordering::Relaxed);
-                self.proven.push_back(entry);
+                kept.set_used(used - 1);
+                self.proven.push_back(kept);
             }
         }
     }
@@ -92,10 +128,29 @@ impl Ledger {
     }
 }
 
-fn weight(entry: &Entry) -> usize {
-    entry.marks.weight.load(Ordering::Relaxed)
+impl Kept for Entry {
+    fn is_gone(&self) -> bool {
+        self.is_gone()
+    }
+
+    fn weight(&self) -> u64 {
+        self.marks.weight.load(Ordering::Relaxed) as u64
+    }
+
+    fn used(&self) -> u8 {
+        self.uses.in_memory.load(Ordering::Relaxed)
+    }
+
+    fn set_used(&self, used: u8) {
+        self.uses.in_memory.store(used, Ordering::Relaxed);
+    }
+
+    fn ghost(&self, hasher: &RandomState) -> u64 {
+        ghost(self, hasher)
+    }
 }
 
-fn ghost(entry: &Entry, hasher: &RandomState) -> u64 {
+/// What an answer is recognised by when it comes back.
+pub fn ghost(entry: &Entry, hasher: &RandomState) -> u64 {
     hasher.hash_one((&entry.place.key, &entry.values))
 }

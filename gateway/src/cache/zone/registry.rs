@@ -1,12 +1,26 @@
 //! The zones of this process by name.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::Zone;
+use crate::cache::disk::Disk;
 
 static ZONES: Mutex<BTreeMap<String, &'static Zone>> = Mutex::new(BTreeMap::new());
+
+/// What a zone is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How much memory it may use.
+    pub memory: usize,
+    /// Which directory it may use, and how much of it.
+    pub disk: Option<(&'a Path, u64)>,
+}
 
 /// The zone of this name, made when it is named first. Pingora wants storage that lives for ever, so it is never freed.
 pub fn obtain(name: &str, limit: usize) -> &'static Zone {
@@ -19,12 +33,23 @@ pub fn obtain(name: &str, limit: usize) -> &'static Zone {
     zone
 }
 
-/// Gives zones the size they are to have and empties those that are not named.
-pub fn keep_only(wanted: &[(&str, usize)]) {
+/// Gives zones what they are to have and empties those that are not named; what these have on disk stays there.
+pub fn keep_only(wanted: &[Wanted<'_>]) {
     for zone in zones() {
-        let size = wanted.iter().find(|(name, _)| *name == &*zone.name);
-        zone.resize(size.map_or(0, |(_, size)| *size));
+        let wanted = wanted.iter().find(|wanted| wanted.name == &*zone.name);
+        zone.use_disk(wanted.and_then(|wanted| wanted.disk));
+        zone.resize(wanted.map_or(0, |wanted| wanted.memory));
     }
+}
+
+/// Uses no directory any more, so that another process may; those whose last files are still being written.
+pub fn close_disks() -> Vec<Arc<Disk>> {
+    let close = |zone: &'static Zone| {
+        let disk = zone.disk()?;
+        zone.leave_disk(&disk);
+        Some(disk)
+    };
+    zones().into_iter().filter_map(close).collect()
 }
 
 /// All of them.

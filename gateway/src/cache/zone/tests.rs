@@ -69,6 +69,7 @@ fn put(zone: &Zone, made: &Made<'_>) -> Arc<Entry> {
         body: Arc::new(body),
         tags: made.tags.iter().map(|tag| Arc::from(*tag)).collect(),
         marks: Marks::default(),
+        uses: Arc::default(),
     });
     zone.insert(&entry);
     zone.charge(&entry, made.size);

@@ -1,5 +1,6 @@
 //! `cache = …` and `[cache-zone.NAME]` as meant.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -40,4 +41,17 @@ pub struct CacheZoneConfig {
     pub span: Option<Span>,
     /// How much it may hold.
     pub memory: usize,
+    /// Where it keeps what is to outlive the process.
+    pub disk: Option<CacheDiskConfig>,
+}
+
+/// `disk` of a zone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CacheDiskConfig {
+    /// The directory.
+    pub path: PathBuf,
+    /// Where that is written.
+    pub span: Span,
+    /// How much it may hold.
+    pub size: u64,
 }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Either, RawConditions};
-use crate::config::leaf::CacheTime;
+use crate::config::leaf::{CacheTime, DirectoryPath};
 
 /// How long answers are kept when their origin does not say, `"none"`, or a table.
 pub(in crate::config) type RawCacheOrTime = Either<CacheTime, RawCache>;
@@ -66,10 +66,22 @@ pub(in crate::config) struct RawCacheCookies {
     pub(in crate::config) ignore: At<Vec<At<String>>>,
 }
 
-/// A piece of memory for answers.
+/// A piece of memory for answers, and a directory behind it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct RawCacheZone {
     /// How much it may hold, heads included. Default: `"64MiB"`.
     pub(in crate::config) memory: Option<At<Size>>,
+    /// A directory for what is to outlive the process, and what memory cannot hold. Default: none.
+    pub(in crate::config) disk: Option<At<RawCacheDisk>>,
+}
+
+/// A directory for answers. The heads of what is there are in memory as well and may take half of it; one takes about 1 KiB.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct RawCacheDisk {
+    /// The directory, from the root on: no other process uses it, and no other zone. It is made where the one above it exists.
+    pub(in crate::config) path: At<DirectoryPath>,
+    /// How much its files may take together, each rounded up to 4 KiB.
+    pub(in crate::config) size: At<Size>,
 }

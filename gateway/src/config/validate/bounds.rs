@@ -140,6 +140,12 @@ pub(super) const ZONE_MEMORY: Bound<Size> = bytes(
     1024 * KIB,
     1024 * 1024 * 1024 * KIB,
 );
+pub(super) const ZONE_DISK: Bound<Size> = bytes(
+    "size",
+    1024 * 1024 * KIB,
+    1024 * KIB,
+    64 * 1024 * 1024 * 1024 * KIB,
+);
 pub(super) const STREAM_IDLE: Bound<Time> = millis("stream-idle-timeout", 5 * MINUTE, 1, DAY);
 pub(super) const STREAM_MAX: Bound<Time> = millis("stream-max", DAY, 1, 365 * DAY);
 

@@ -14,8 +14,10 @@ use super::{Context, bounds, matcher, plain};
 use crate::cache::policy::{Rules, Statuses};
 use crate::cache::query::{Glob, QueryRule};
 use crate::config::leaf::StatusRange;
-use crate::config::model::{CacheConfig, CacheZoneConfig};
-use crate::config::raw::{Either, RawCache, RawCacheOrTime, RawCacheQuery, RawCacheZone};
+use crate::config::model::{CacheConfig, CacheDiskConfig, CacheZoneConfig};
+use crate::config::raw::{
+    Either, RawCache, RawCacheDisk, RawCacheOrTime, RawCacheQuery, RawCacheZone,
+};
 use crate::routing::pattern::Matcher;
 
 /// The zone that is there without being written.
@@ -32,16 +34,53 @@ pub(super) fn zones(
             name: name.into(),
             span: Some(zone.span()),
             memory: bounds::ZONE_MEMORY.bytes(zone.memory.as_ref(), context.report),
+            disk: zone.disk.as_ref().map(|disk| self::disk(disk, context)),
         })
         .collect();
+    apart(&zones, context);
     if !zones.iter().any(|zone| &*zone.name == DEFAULT_ZONE) {
         zones.push(CacheZoneConfig {
             name: DEFAULT_ZONE.into(),
             span: None,
             memory: bounds::ZONE_MEMORY.bytes(None, context.report),
+            disk: None,
         });
     }
     zones
+}
+
+fn disk(raw: &At<RawCacheDisk>, context: &mut Context<'_>) -> CacheDiskConfig {
+    let size = bounds::ZONE_DISK.bytes(Some(&raw.size), context.report);
+    CacheDiskConfig {
+        path: raw.path.0.clone(),
+        span: raw.path.span(),
+        size: u64::try_from(size).unwrap_or(u64::MAX),
+    }
+}
+
+/// No two zones share a directory, nor is one inside another's.
+fn apart(zones: &[CacheZoneConfig], context: &mut Context<'_>) {
+    let disks: Vec<_> = zones
+        .iter()
+        .filter_map(|zone| Some((&zone.name, zone.disk.as_ref()?)))
+        .collect();
+    for (position, (_, disk)) in disks.iter().enumerate() {
+        let mut before = disks.iter().take(position);
+        let other = before.find(|(_, other)| {
+            disk.path.starts_with(&other.path) || other.path.starts_with(&disk.path)
+        });
+        if let Some((name, other)) = other {
+            context
+                .report
+                .error(
+                    disk.span.clone(),
+                    "cache.shared-directory",
+                    format!("the zone `{name}` keeps its answers there"),
+                )
+                .label(format!("`{name}` has {}", other.path.display()))
+                .help("give each zone a directory of its own, beside the others");
+        }
+    }
 }
 
 /// The policy; `None` for `"none"`.

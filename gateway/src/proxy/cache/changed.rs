@@ -5,7 +5,7 @@ use http::header::{self, HeaderName};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::url;
-use crate::cache::zone::Zone;
+use crate::cache::purge;
 use crate::proxy::ctx::Ctx;
 
 /// Takes out what is stored under the request's URL, and under those of `Location` and `Content-Location` of the same origin.
@@ -15,7 +15,7 @@ pub(in crate::proxy) fn changed(request: &RequestHeader, head: &ResponseHeader, 
         return;
     }
     let target = url(request, ctx);
-    take_out(zones, &target, request.uri.query());
+    purge::changed(zones, &target, request.uri.query());
     let Ok(base) = url::Url::parse(&target) else {
         return;
     };
@@ -24,7 +24,7 @@ pub(in crate::proxy) fn changed(request: &RequestHeader, head: &ResponseHeader, 
             let origin = target
                 .get(..target.len() - path_of(&target).len())
                 .unwrap_or_default();
-            take_out(zones, &format!("{origin}{}", other.path()), other.query());
+            purge::changed(zones, &format!("{origin}{}", other.path()), other.query());
         }
     }
 }
@@ -46,14 +46,4 @@ fn named(head: &ResponseHeader, name: &HeaderName, base: &url::Url) -> Option<ur
     let value = head.headers.get(name)?.to_str().ok()?;
     let other = base.join(value).ok()?;
     (other.origin() == base.origin()).then_some(other)
-}
-
-fn take_out(zones: &[&'static Zone], url: &str, query: Option<&str>) {
-    for zone in zones {
-        for entry in zone.at_url(url) {
-            if entry.place.answers(query) {
-                zone.remove(&entry);
-            }
-        }
-    }
 }

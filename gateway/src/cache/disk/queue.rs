@@ -1,0 +1,123 @@
+//! What the keeper of a directory is to do, in order. What takes memory is bounded; what gives room is not refused.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::purges::Record;
+use super::{Spool, Stored};
+use crate::cache::entry::Entry;
+
+/// One thing to do.
+pub(super) enum Command {
+    /// Write an answer.
+    Keep(Arc<Entry>),
+    /// Write more of one.
+    Append(Arc<Spool>, Bytes),
+    /// Write its head; it is whole.
+    Finish(Arc<Spool>, Arc<Entry>),
+    /// Delete what there is of it.
+    Discard(Arc<Spool>),
+    /// Write a head again.
+    Head(Arc<Stored>),
+    /// Put on record what is to be forgotten.
+    Record(Record),
+    /// Say whether all of that is on record.
+    Tell(oneshot::Sender<bool>),
+    /// Make room: the directory may hold less.
+    Fit,
+}
+
+/// What there is to do.
+#[derive(Default)]
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    commands: VecDeque<(Command, usize)>,
+    /// What the answers weigh that wait to be written, and how many there are.
+    weight: usize,
+    keeps: usize,
+    unlinks: Vec<Arc<Stored>>,
+    closed: bool,
+}
+
+impl Queue {
+    /// Adds something. After the close it is dropped.
+    pub(super) fn push(&self, command: Command) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return;
+        }
+        inner.commands.push_back((command, 0));
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    /// Adds an answer of this weight, unless too many wait or too much.
+    pub(super) fn try_push(&self, command: Command, weight: usize, most: (usize, usize)) -> bool {
+        let mut inner = self.inner.lock();
+        let full = inner.keeps >= most.0 || inner.weight.saturating_add(weight) > most.1;
+        if inner.closed || (full && inner.keeps > 0) {
+            return false;
+        }
+        inner.keeps += 1;
+        inner.weight += weight;
+        inner.commands.push_back((command, weight));
+        drop(inner);
+        self.wake.notify_one();
+        true
+    }
+
+    pub(super) fn unlink(&self, stored: Arc<Stored>) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return;
+        }
+        inner.unlinks.push(stored);
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn close(&self) {
+        self.inner.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    pub(super) fn unlinks(&self) -> Vec<Arc<Stored>> {
+        std::mem::take(&mut self.inner.lock().unlinks)
+    }
+
+    pub(super) fn next(&self) -> Option<Command> {
+        let mut inner = self.inner.lock();
+        let (command, weight) = inner.commands.pop_front()?;
+        if matches!(command, Command::Keep(_)) {
+            inner.keeps -= 1;
+            inner.weight -= weight;
+        }
+        Some(command)
+    }
+
+    /// Waits for something to do, or so long; `false` when there will be nothing any more.
+    pub(super) fn wait(&self, most: Duration) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.commands.is_empty() && inner.unlinks.is_empty() {
+            if inner.closed {
+                return false;
+            }
+            self.wake.wait_for(&mut inner, most);
+        }
+        true
+    }
+}
