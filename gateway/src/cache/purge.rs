@@ -85,6 +85,8 @@ impl Meant {
                 let (url, query) = as_stored(url);
                 Self::Url(url, query.map(ToOwned::to_owned))
             }
+            // Everything, which only we ask for.
+            Target::Prefix(prefix) if prefix.is_empty() => Self::Prefix(String::new()),
             Target::Prefix(prefix) => Self::Prefix(as_stored(prefix).0),
             Target::Tag(tag) => Self::Tag(tag.clone()),
         }

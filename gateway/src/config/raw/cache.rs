@@ -82,6 +82,6 @@ pub(in crate::config) struct RawCacheZone {
 pub(in crate::config) struct RawCacheDisk {
     /// The directory, from the root on: no other process uses it, and no other zone. It is made where the one above it exists.
     pub(in crate::config) path: At<DirectoryPath>,
-    /// How much its files may take together, each rounded up to 4 KiB.
+    /// How much its files may take together, each rounded up to 4 KiB. One answer takes no more than half of it.
     pub(in crate::config) size: At<Size>,
 }

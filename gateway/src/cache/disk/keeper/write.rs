@@ -23,7 +23,8 @@ impl Keeper<'_> {
         let head = format::encode(entry);
         let end = format::End::new(0, whole.length() as u64, &[], &head);
         let cost = file::cost(end.length().unwrap_or(u64::MAX));
-        if head.len() > format::HEAD_MAX || !self.may_write() || !self.make_room(cost) {
+        let fit = head.len() <= format::HEAD_MAX && self.is_fit(cost);
+        if !fit || !self.may_write() || !self.make_room(cost) {
             Counts::add(&self.disk.counts.refused);
             return;
         }
@@ -82,13 +83,15 @@ impl Keeper<'_> {
         }
     }
 
-    /// Sees to it that so much more fits; others go for it. `false` when it never fits.
+    /// Whether an answer is not too large: others must not all go for one.
+    fn is_fit(&self, cost: u64) -> bool {
+        cost <= self.disk.size.load(Ordering::Relaxed) / 2
+    }
+
+    /// Sees to it that so much more fits; others go for it. `false` where there are none.
     pub(super) fn make_room(&mut self, cost: u64) -> bool {
         let disk = self.disk;
         let size = disk.size.load(Ordering::Relaxed);
-        if cost > size {
-            return false;
-        }
         loop {
             let used = disk.bytes.load(Ordering::Relaxed);
             let over = used.saturating_add(cost).saturating_sub(size);
@@ -119,7 +122,9 @@ impl Keeper<'_> {
         let Some(entry) = spool.entry.upgrade() else {
             return self.give_up(spool);
         };
-        if !self.may_write() || !self.make_room(piece.len() as u64) {
+        let more = piece.len() as u64;
+        let so_far = spool.writer.lock().as_ref().map_or(0, Writer::length) as u64;
+        if !self.is_fit(so_far + more) || !self.may_write() || !self.make_room(more) {
             Counts::add(&self.disk.counts.refused);
             return self.give_up(spool);
         }
