@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process, thread};
 
 use harness::wait::{self, DEADLINE};
-use harness::{Backend, Config, Gate, Gateway, Response, Script};
+use harness::{Backend, Client, Config, Gate, Gateway, Response, Script};
 
 use crate::fixture;
 
@@ -199,8 +199,10 @@ fn a_kill_during_writes_leaves_whole_answers_or_none() {
                 scope.spawn(move || {
                     for number in (first..PATHS).step_by(4) {
                         let path = format!("/{number}");
-                        let mut client = harness::Client::connect(gateway.addr());
-                        let Ok(answer) = client.try_request("GET", &path, &[HOST], b"") else {
+                        let client = Client::try_connect(gateway.addr());
+                        let answer = client
+                            .and_then(|mut client| client.try_request("GET", &path, &[HOST], b""));
+                        let Ok(answer) = answer else {
                             // Killed under our hands.
                             assert!(done.load(Ordering::SeqCst) >= 6 * (round + 1));
                             return;
