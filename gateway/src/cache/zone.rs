@@ -178,9 +178,9 @@ impl Zone {
             group.vary = Some(entry.vary.clone());
         }
         let mut out = Vec::new();
-        let replaced = group.entries.iter().position(same);
+        let known = group.entries.iter().position(same);
         let oldest = (group.entries.len() >= VARIANTS_MAX).then_some(0);
-        if let Some(position) = replaced.or(oldest) {
+        if let Some(position) = known.or(oldest) {
             out.push(group.entries.remove(position));
         }
         if replaces {
