@@ -24,6 +24,7 @@ mod response;
 mod response_head;
 mod shed;
 mod silence;
+mod terms;
 mod trailers;
 mod turned_away;
 
@@ -124,6 +125,10 @@ impl ProxyHttp for Gateway {
                 Box::pin(cache::quick::answer(session, ctx)).await
             }
             None => Ok(false),
+            Some(reply) if reply.terms.is_some() => {
+                let reply = Box::pin(terms::settle(session, ctx, reply)).await?;
+                reply::send(session, ctx, &reply).await.map(|()| true)
+            }
             Some(reply) => reply::send(session, ctx, &reply).await.map(|()| true),
         }
     }
@@ -274,8 +279,8 @@ impl ProxyHttp for Gateway {
         failure::answer(session, error, ctx).await
     }
 
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Ctx) {
-        finish::record(&self.shared, self.worker, session, ctx);
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+        finish::record(&self.shared, self.worker, session, error.is_none(), ctx);
     }
 
     /// The access log is the record of a failed request; `failure` writes the line for operators.

@@ -30,6 +30,9 @@ chain! {
     quota: crate::quota::Quota,
     /// Whoever is refused anyway takes no place and waits for none.
     concurrency: crate::concurrency::Concurrency,
+    /// Only what would be carried out takes a key; it comes before whatever changes the request, so that what the client
+    /// sent is compared.
+    idempotency: crate::idempotency::Idempotency,
     /// Only requests that passed everything are rewritten, so that everything above judges what the client sent.
     headers: crate::headers::Headers,
 }

@@ -29,7 +29,7 @@ pub mod prelude {
     pub use super::build::{Build, Pool};
     pub use super::facts::Facts;
     pub use super::file::FileRef;
-    pub use super::flow::{Flow, Refusal, Reply, ReplyBody};
+    pub use super::flow::{Flow, Refusal, Reply, ReplyBody, Terms};
     pub use super::leaf::LeafError;
     pub use super::mode::Mode;
     pub use super::place::{At, Span};

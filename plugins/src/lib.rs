@@ -10,6 +10,7 @@ pub mod concurrency;
 pub mod contract;
 pub mod cors;
 pub mod headers;
+pub mod idempotency;
 pub mod ip_filter;
 pub mod limit;
 pub mod protect;

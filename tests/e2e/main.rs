@@ -38,6 +38,7 @@ mod harness_self;
 mod health;
 mod hedging;
 mod http2_limits;
+mod idempotency;
 mod introspection;
 mod jwt;
 mod limits;

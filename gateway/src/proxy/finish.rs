@@ -16,7 +16,13 @@ use crate::observe::access_log::line::Line;
 use crate::upstream::retry::{Cause, Hindrance};
 
 /// Records a request.
-pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mut Ctx) {
+pub(super) fn record(
+    shared: &Shared,
+    worker: usize,
+    session: &Session,
+    complete: bool,
+    ctx: &mut Ctx,
+) {
     let now = Instant::now();
     hedge::settle(ctx);
     ctx.attempt_over(now);
@@ -40,6 +46,7 @@ pub(super) fn record(shared: &Shared, worker: usize, session: &Session, ctx: &mu
             route.chain.on_done(
                 &Done {
                     status: ctx.progress.status,
+                    complete: complete && ctx.progress.status.is_some(),
                     total,
                 },
                 &ctx.memory,

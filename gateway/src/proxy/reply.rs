@@ -20,7 +20,7 @@ const DRAIN_MAX: u64 = 64 << 10;
 
 /// Sends an answer; the response hooks of the route's policies run on it.
 pub(super) async fn send(session: &mut Session, ctx: &mut Ctx, reply: &Reply) -> Result<()> {
-    ctx.progress.code = reply.refusal.map(|refusal| refusal.code);
+    ctx.progress.code = reply.refusal.map(|refusal| refusal.code).or(reply.code);
     if ctx.seen.dialect != Dialect::Plain
         && let Some(head) = grpc::trailers_only(reply, session.req_header())?
     {

@@ -83,10 +83,8 @@ impl Respond {
             ReplyBody::Bytes(self.body.clone())
         };
         Reply {
-            status: self.status,
-            refusal: None,
             headers: self.headers.clone(),
-            body,
+            ..Reply::plain(self.status, body)
         }
     }
 }

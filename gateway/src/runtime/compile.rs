@@ -257,7 +257,7 @@ impl Making<'_> {
     ) -> Result<Chain, PluginError> {
         Chain::compile(
             &config.policies,
-            &config.name,
+            (&config.name, config.timeout),
             previous.map(|route| &route.chain),
             &mut self.shared,
             self.before,

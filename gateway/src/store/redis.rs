@@ -15,6 +15,7 @@
 //! the link away.
 
 mod link;
+mod swap;
 #[cfg(test)]
 mod tests;
 
@@ -265,10 +266,15 @@ fn integers(answer: &redis::Value) -> RedisResult<Vec<i64>> {
     items.iter().map(integer).collect()
 }
 
+/// How long a key lives, as Redis wants it.
+fn millis(keep: Duration) -> u64 {
+    u64::try_from(keep.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
 fn unexpected() -> RedisError {
     (
         redis::ErrorKind::UnexpectedReturnType,
-        "no list of integers",
+        "not what was asked for",
     )
         .into()
 }
@@ -289,14 +295,44 @@ impl Store for Redis {
         only_new: bool,
     ) -> Boxed<'a, Result<bool, StoreError>> {
         Box::pin(self.call(async move |mut link| {
-            let millis = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
             let mut command = redis::cmd("SET");
-            command.arg(key).arg(value).arg("PX").arg(millis.max(1));
+            command.arg(key).arg(value).arg("PX").arg(millis(keep));
             if only_new {
                 command.arg("NX");
             }
             let answer: redis::Value = command.query_async(&mut link).await?;
             Ok(answer != redis::Value::Nil)
+        }))
+    }
+
+    fn claim<'a>(
+        &'a self,
+        key: &'a [u8],
+        value: &'a [u8],
+        keep: Duration,
+    ) -> Boxed<'a, Result<Option<Bytes>, StoreError>> {
+        let script = self.prepared(&swap::CLAIM);
+        Box::pin(self.call(async move |mut link| {
+            let mut call = script.key(key);
+            call.arg(value).arg(millis(keep));
+            swap::value(call.invoke_async(&mut link).await?)
+        }))
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        key: &'a [u8],
+        old: &'a [u8],
+        new: Option<(&'a [u8], Duration)>,
+    ) -> Boxed<'a, Result<bool, StoreError>> {
+        let script = self.prepared(&swap::EXCHANGE);
+        Box::pin(self.call(async move |mut link| {
+            let mut call = script.key(key);
+            call.arg(old);
+            if let Some((value, keep)) = new {
+                call.arg(value).arg(millis(keep));
+            }
+            swap::done(&call.invoke_async(&mut link).await?)
         }))
     }
 

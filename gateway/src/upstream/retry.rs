@@ -67,6 +67,8 @@ pub struct Failed<'a> {
     pub cause: Cause,
     /// The request's method.
     pub method: &'a Method,
+    /// Whether it is known again by a key, so that its method does not matter.
+    pub repeatable: bool,
     /// Tries so far, with this one.
     pub attempts: u32,
     /// Whether the part of the body that was read can be sent again.
@@ -165,7 +167,7 @@ impl Retry {
         if failed.marked {
             return Err(Hindrance::Marked);
         }
-        if !unread && !self.may_twice(failed.method) {
+        if !unread && !failed.repeatable && !self.may_twice(failed.method) {
             return Err(Hindrance::Method);
         }
         if !failed.body_kept {

@@ -173,11 +173,11 @@ macro_rules! chain {
                 true $( && self.$slot.is_empty() )+
             }
 
-            /// Builds the chain of a route. What its policies share with those of other routes grows in `shared`;
+            /// Builds the chain of a route that has so long for a request. What its policies share with those of other routes grows in `shared`;
             /// `before` and `previous` hand over what must outlive a reload.
             pub fn compile(
                 config: &PoliciesConfig,
-                route: &str,
+                (route, timeout): (&str, std::time::Duration),
                 previous: Option<&Self>,
                 shared: &mut SharedParts,
                 before: Option<&SharedParts>,
@@ -186,6 +186,7 @@ macro_rules! chain {
                 Ok(Self { $( $slot: {
                     let mut making = Making {
                         route,
+                        timeout,
                         shared: &mut shared.$slot,
                         before: before.map(|before| &before.$slot),
                         services,

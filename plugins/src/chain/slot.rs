@@ -1,6 +1,6 @@
 //! One place in the chain: the policies of one plugin on one route, and what they remember of a request.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pingora_http::RequestHeader;
 
@@ -56,6 +56,7 @@ pub struct Step<'a> {
 /// What all policies of one plugin on one route are compiled with.
 pub(super) struct Making<'a, P: Plugin> {
     pub(super) route: &'a str,
+    pub(super) timeout: Duration,
     pub(super) shared: &'a mut P::Shared,
     pub(super) before: Option<&'a P::Shared>,
     pub(super) services: &'a Services,
@@ -169,6 +170,7 @@ impl<P: Plugin> Slot<P> {
             let mut build = Build {
                 name: placed.name.as_deref(),
                 route: making.route,
+                timeout: making.timeout,
                 index,
                 previous: before(index),
                 shared: making.shared,

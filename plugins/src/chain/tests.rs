@@ -20,7 +20,15 @@ struct Document {
 
 fn compile(text: &str) -> Chain {
     let (shared, services) = (&mut SharedParts::default(), Services::nothing());
-    Chain::compile(&config(text), "orders", None, shared, None, &services).unwrap()
+    Chain::compile(
+        &config(text),
+        ("orders", std::time::Duration::from_secs(60)),
+        None,
+        shared,
+        None,
+        &services,
+    )
+    .unwrap()
 }
 
 fn policies(text: &str) -> (PoliciesConfig, Report) {

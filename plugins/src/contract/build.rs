@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::plugin::Plugin;
 use super::services::Services;
@@ -12,6 +13,8 @@ pub struct Build<'a, P: Plugin> {
     pub name: Option<&'a str>,
     /// The route that it is compiled for.
     pub route: &'a str,
+    /// The most time that the route gives a request.
+    pub timeout: Duration,
     /// Which of the route's policies of this plugin it is, from 0.
     pub index: usize,
     /// What was at this place before the reload.

@@ -2,6 +2,7 @@
 //! and read by those below it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::{Map, Value};
@@ -12,6 +13,7 @@ use super::identity::Identity;
 #[derive(Default)]
 pub struct Facts {
     identity: OnceLock<Arc<Identity>>,
+    repeatable: AtomicBool,
     /// Only where somebody asks why: `explain`.
     story: Option<Box<Story>>,
 }
@@ -28,6 +30,7 @@ impl Facts {
     pub fn explained(declared: Option<Map<String, Value>>) -> Self {
         Self {
             identity: OnceLock::new(),
+            repeatable: AtomicBool::new(false),
             story: Some(Box::new(Story {
                 declared,
                 notes: Mutex::default(),
@@ -43,6 +46,16 @@ impl Facts {
     /// Says who asks. Only authentication does; whoever comes second is not heard.
     pub fn identify(&self, identity: Arc<Identity>) {
         drop(self.identity.set(identity));
+    }
+
+    /// Whether a target may get it twice, whatever its method: it carries a key by which it is known again.
+    pub fn is_repeatable(&self) -> bool {
+        self.repeatable.load(Ordering::Relaxed)
+    }
+
+    /// Says that it may go out twice.
+    pub fn repeatable(&self) {
+        self.repeatable.store(true, Ordering::Relaxed);
     }
 
     /// Tells the operator a reason that the client must not learn. Costs nothing where nobody listens.

@@ -35,6 +35,23 @@ pub struct Reply {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The content.
     pub body: ReplyBody,
+    /// What the request's body has to be for it; `None`: whatever it is.
+    pub terms: Option<Box<Terms>>,
+    /// What the access log calls it, where it is no refusal.
+    pub code: Option<&'static str>,
+}
+
+/// A reply to one body only: the gateway reads the request's body to its end, keeps none of it, and then knows.
+#[derive(Debug)]
+pub struct Terms {
+    /// The body's SHA-256.
+    pub sha256: [u8; 32],
+    /// The most bytes that are read.
+    pub bytes_max: u64,
+    /// The answer to another body.
+    pub other: &'static Refusal,
+    /// The answer to a larger one.
+    pub larger: &'static Refusal,
 }
 
 /// The content of a reply.
@@ -69,6 +86,8 @@ impl Reply {
             refusal: Some(refusal),
             headers: Vec::new(),
             body: ReplyBody::Problem { detail: None },
+            terms: None,
+            code: None,
         }
     }
 
@@ -79,6 +98,24 @@ impl Reply {
             refusal: None,
             headers: Vec::new(),
             body,
+            terms: None,
+            code: None,
+        }
+    }
+
+    /// Names it in the access log, where it is no refusal.
+    pub fn named(self, code: &'static str) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
+    }
+
+    /// Says to which body alone it is the reply.
+    pub fn on(self, terms: Terms) -> Self {
+        Self {
+            terms: Some(Box::new(terms)),
+            ..self
         }
     }
 

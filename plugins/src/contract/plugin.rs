@@ -151,6 +151,8 @@ pub struct BodyChunk<'a> {
 pub struct Done {
     /// Status sent to the client; `None` when the client was gone before any.
     pub status: Option<u16>,
+    /// Whether the answer went out whole.
+    pub complete: bool,
     /// From the first byte of the request to the end of the answer.
     pub total: Duration,
 }

@@ -161,6 +161,20 @@ pub trait Store: Send + Sync {
         keep: Duration,
         only_new: bool,
     ) -> Boxed<'a, Result<bool, StoreError>>;
+    /// Sets a key for a time if there is none, else says what is there: one step that no other interrupts.
+    fn claim<'a>(
+        &'a self,
+        key: &'a [u8],
+        value: &'a [u8],
+        keep: Duration,
+    ) -> Boxed<'a, Result<Option<Bytes>, StoreError>>;
+    /// Puts another value in the place of this one, or deletes it; says whether this one was still there.
+    fn exchange<'a>(
+        &'a self,
+        key: &'a [u8],
+        old: &'a [u8],
+        new: Option<(&'a [u8], Duration)>,
+    ) -> Boxed<'a, Result<bool, StoreError>>;
     /// Deletes a key.
     fn delete<'a>(&'a self, key: &'a [u8]) -> Boxed<'a, Result<(), StoreError>>;
     /// Runs a script on one key in one round trip, as one step that no other interrupts.

@@ -33,6 +33,7 @@ pub(super) fn of(scene: &Scene<'_>) -> Vec<Repeat> {
         let failed = Failed {
             cause,
             method: scene.view.method,
+            repeatable: scene.view.facts.is_repeatable(),
             attempts: 1,
             body_kept: cause == Cause::ConnectFailure || !long,
             told_when: false,

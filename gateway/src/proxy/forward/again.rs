@@ -150,7 +150,8 @@ fn cause(error: &Error) -> Option<(Option<Cause>, Outcome)> {
 fn free(session: &Session, ctx: &mut Ctx, error: &mut Error, reused: bool) -> bool {
     let unprocessed = unprocessed(error);
     error.retry.decide_reuse(reused);
-    let safe = unprocessed || session.req_header().method.is_idempotent();
+    let method = &session.req_header().method;
+    let safe = unprocessed || method.is_idempotent() || ctx.seen.facts.is_repeatable();
     safe && error.retry() && !session.as_ref().retry_buffer_truncated() && take_free(ctx)
 }
 
@@ -214,6 +215,7 @@ fn repeats(session: &Session, ctx: &mut Ctx, cause: Cause, told_when: bool) -> b
         &Failed {
             cause,
             method: &head.method,
+            repeatable: ctx.seen.facts.is_repeatable(),
             attempts: ctx.progress.attempts - again.map_or(0, |again| again.uncounted),
             body_kept: !session.as_ref().retry_buffer_truncated(),
             told_when,

@@ -16,6 +16,7 @@ fn failed(cause: Cause) -> Failed<'static> {
     Failed {
         cause,
         method: &Method::GET,
+        repeatable: false,
         attempts: 1,
         body_kept: true,
         told_when: false,
@@ -90,6 +91,21 @@ fn a_connect_failure_needs_neither_a_safe_method_nor_budget() {
         ..failed(Cause::ConnectFailure)
     };
     assert!(retry.again(&post, &budget).is_ok());
+}
+
+#[test]
+fn a_request_that_is_known_again_may_go_twice_whatever_its_method() {
+    let retry = policy(&[RetryOn::Reset]);
+    let post = |repeatable| Failed {
+        method: &Method::POST,
+        repeatable,
+        ..failed(Cause::Reset)
+    };
+    assert_eq!(
+        retry.again(&post(false), &Budget::default()),
+        Err(Hindrance::Method)
+    );
+    assert!(retry.again(&post(true), &Budget::default()).is_ok());
 }
 
 #[test]

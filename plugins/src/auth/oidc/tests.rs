@@ -57,6 +57,24 @@ impl Store for Shelf {
         })
     }
 
+    fn claim<'a>(
+        &'a self,
+        _: &'a [u8],
+        _: &'a [u8],
+        _: Duration,
+    ) -> Boxed<'a, Result<Option<Bytes>, StoreError>> {
+        self.answer(|| None)
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        _: &'a [u8],
+        _: &'a [u8],
+        _: Option<(&'a [u8], Duration)>,
+    ) -> Boxed<'a, Result<bool, StoreError>> {
+        self.answer(|| false)
+    }
+
     fn delete<'a>(&'a self, key: &'a [u8]) -> Boxed<'a, Result<(), StoreError>> {
         self.answer(|| drop(self.kept.lock().remove(key)))
     }
