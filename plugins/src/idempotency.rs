@@ -37,6 +37,7 @@ mod memory;
 mod meters;
 mod print;
 mod record;
+mod refusals;
 mod work;
 mod written;
 
@@ -52,52 +53,15 @@ use memory::{BYTES_MAX, Memory};
 use meters::Meters;
 use print::{Digest, Flowing};
 use record::{Kept, Record};
+use refusals::{DIFFERENT, FULL, MALFORMED, MISSING, RUNNING, TOO_LARGE, UNAVAILABLE, UNKEPT};
 use work::{End, Owner, Watch, Work};
 use written::{IdempotencyConfig, OnError, RawIdempotency};
 
-static MISSING: Refusal = Refusal {
-    status: 400,
-    code: "idempotency.missing",
-    title: "The request needs an Idempotency-Key.",
-};
-static MALFORMED: Refusal = Refusal {
-    status: 400,
-    code: "idempotency.malformed",
-    title: "The Idempotency-Key cannot be read.",
-};
-static RUNNING: Refusal = Refusal {
-    status: 409,
-    code: "idempotency.running",
-    title: "The first request with this Idempotency-Key is under way.",
-};
-static UNKEPT: Refusal = Refusal {
-    status: 409,
-    code: "idempotency.unkept",
-    title: "The first request with this Idempotency-Key was answered, and its answer could not be kept.",
-};
-static DIFFERENT: Refusal = Refusal {
-    status: 422,
-    code: "idempotency.different",
-    title: "The Idempotency-Key was used for another request.",
-};
-static TOO_LARGE: Refusal = Refusal {
-    status: 413,
-    code: "idempotency.too-large",
-    title: "A request with an Idempotency-Key may not be this large.",
-};
-static FULL: Refusal = Refusal {
-    status: 503,
-    code: "idempotency.full",
-    title: "No further Idempotency-Key can be remembered at the moment.",
-};
-static UNAVAILABLE: Refusal = Refusal {
-    status: 503,
-    code: "idempotency.unavailable",
-    title: "The Idempotency-Key cannot be looked up at the moment.",
-};
-
 /// The field that a replayed answer has.
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// What the types of calls of gRPC start with.
+const GRPC: &[u8] = b"application/grpc";
 
 /// How much longer than its request a key is taken.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -276,7 +240,8 @@ impl Idempotency {
     /// Calls of gRPC may be streams, and have a status of their own.
     fn concerns(&self, request: &RequestView<'_>) -> bool {
         let kind = request.headers.get(http::header::CONTENT_TYPE);
-        let grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        let start = kind.and_then(|kind| kind.as_bytes().get(..GRPC.len()));
+        let grpc = start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC));
         self.config.methods.contains(request.method) && !grpc
     }
 

@@ -31,7 +31,11 @@ pub(super) async fn settle(
 async fn judge(session: &mut Session, terms: &Terms) -> Result<Option<&'static Refusal>> {
     let head = session.req_header();
     if head.version == Version::HTTP_11 && head.headers.contains_key(header::EXPECT) {
-        session.write_continue_response().await?;
+        // Pingora takes any head for an answer that came before the request's end, and would close the connection after it.
+        session.set_close_on_response_before_downstream_finish(false);
+        let told = session.write_continue_response().await;
+        told.map_err(|error| error.into_down())?;
+        session.set_close_on_response_before_downstream_finish(true);
     }
     let (mut digest, mut left) = (Context::new(&SHA256), terms.bytes_max);
     loop {

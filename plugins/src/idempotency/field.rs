@@ -64,10 +64,10 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
 
 /// An item that is a string (RFC 9651 section 3.3.3). Its parameters mean nothing here, as for any item.
 fn string(bytes: &[u8]) -> Option<String> {
-    match Parser::parse_item(bytes).ok()?.bare_item {
-        BareItem::String(text) => Some(text),
-        _ => None,
-    }
+    let BareItem::String(text) = Parser::parse_item(bytes).ok()?.bare_item else {
+        return None;
+    };
+    Some(text)
 }
 
 /// Visible characters that are part of no list, no item with parameters and no string.

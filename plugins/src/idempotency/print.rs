@@ -53,6 +53,7 @@ fn finish(context: Context) -> Digest {
 /// The digest of a body while it flows by.
 pub(super) struct Flowing {
     context: Context,
+    declared: RequestBody,
     bytes: u64,
     /// Known once the body has ended.
     pub(super) digest: Option<Digest>,
@@ -63,6 +64,7 @@ impl Flowing {
     pub(super) fn new(body: RequestBody) -> Self {
         Self {
             context: Context::new(&SHA256),
+            declared: body,
             bytes: 0,
             digest: (body == RequestBody::None).then(of_nothing),
         }
@@ -71,7 +73,7 @@ impl Flowing {
     /// Starts again: another attempt sends the body anew.
     pub(super) fn restart(&mut self) {
         if self.bytes > 0 {
-            *self = Self::new(RequestBody::Unknown);
+            *self = Self::new(self.declared);
         }
     }
 
@@ -82,7 +84,9 @@ impl Flowing {
             self.bytes = self.bytes.saturating_add(length);
             self.context.update(bytes);
         }
-        if chunk.end {
+        // A stream of HTTP/2 may end later than its last byte, and an upstream that counts does not wait for that.
+        let whole = self.declared == RequestBody::Length(self.bytes);
+        if (whole || chunk.end) && self.digest.is_none() {
             self.digest = Some(finish(self.context.clone()));
         }
         self.bytes
@@ -121,6 +125,20 @@ mod tests {
         assert_ne!(of_head(&with("x").view()), of_head(&with("y").view()));
         let known = |value| with(value).identity(Identity::new("keys", None, "ann"));
         assert_eq!(of_head(&known("x").view()), of_head(&known("y").view()));
+    }
+
+    #[test]
+    fn a_body_ends_with_its_last_byte() {
+        let mut flowing = Flowing::new(RequestBody::Length(3));
+        for (piece, known) in [("pa", false), ("y", true), ("", true)] {
+            let mut bytes = Some(bytes::Bytes::from_static(piece.as_bytes()));
+            let end = false;
+            flowing.piece(&BodyChunk {
+                bytes: &mut bytes,
+                end,
+            });
+            assert_eq!(flowing.digest.is_some(), known, "{piece}");
+        }
     }
 
     #[test]

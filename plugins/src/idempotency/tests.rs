@@ -1,5 +1,7 @@
 //! The policy with records in memory and in a store: what is answered, kept, compared and given back.
 
+mod large;
+mod shared;
 mod shelf;
 
 use bytes::Bytes;
@@ -11,7 +13,6 @@ use crate::contract::testing::{
     self, TestRequest, TestResponse, compiled_with, complaints, config, wait,
 };
 use crate::limit::tests::clock::TestClock;
-use shelf::Shelf;
 
 const URL: &str = "https://api.example.com/payments";
 
@@ -309,65 +310,6 @@ fn keys_are_looked_at_where_they_are_for_something() {
 }
 
 #[test]
-fn a_request_is_as_large_as_it_may_be() {
-    let scene = scene("body-max = \"5B\"");
-    assert_eq!(scene.verdict(with_body("a", 6)), "idempotency.too-large");
-    let mut fits = scene.first(with_body("a", 5));
-    assert!(matches!(fits.sends(&["pay", " 5"]), Flow::Continue));
-    let mut streams = scene.first(post("b").body(RequestBody::Unknown));
-    let Flow::Reply(reply) = streams.sends(&["pay", " 55"]) else {
-        panic!("it passes");
-    };
-    assert_eq!(reply.refusal.unwrap().code, "idempotency.too-large");
-    streams.head(TestResponse::ours(413));
-    assert_eq!(scene.verdict(post("b")), "", "the key is free");
-}
-
-#[test]
-fn an_answer_that_cannot_be_kept_is_not_carried_out_again() {
-    let scene = scene("body-max = \"5B\"");
-    let mut fits = scene.first(post("fits"));
-    fits.head(TestResponse::new(200).header("content-length", "5"));
-    fits.piece("12", false);
-    fits.piece("345", true);
-    assert_eq!(scene.verdict(post("fits")), "replayed");
-    scene
-        .first(post("told"))
-        .head(TestResponse::new(200).header("content-length", "6"));
-    let mut larger = scene.first(post("larger"));
-    larger.head(TestResponse::new(200));
-    larger.piece("123456", false);
-    let events = TestResponse::new(200).header("content-type", "text/event-stream; charset=utf-8");
-    scene.first(post("events")).head(events);
-    let mut early = scene.first(with_body("early", 5));
-    early.gets(TestResponse::new(200), "");
-    for key in ["told", "larger", "events"] {
-        assert_eq!(scene.verdict(post(key)), "idempotency.unkept", "{key}");
-    }
-    assert_eq!(scene.verdict(with_body("early", 5)), "idempotency.unkept");
-}
-
-#[test]
-fn an_answer_may_end_with_its_head_and_a_cut_one_is_none() {
-    let scene = scene("");
-    scene.first(post("empty")).head(TestResponse::new(204));
-    assert_eq!(scene.verdict(post("empty")), "replayed");
-    let mut whole = scene.first(post("whole"));
-    whole.head(TestResponse::new(200));
-    whole.done(true);
-    assert_eq!(scene.verdict(post("whole")), "replayed");
-    let mut cut = scene.first(post("cut"));
-    cut.head(TestResponse::new(200));
-    cut.piece("half", false);
-    cut.done(false);
-    let gone = scene.first(post("gone"));
-    gone.done(false);
-    for key in ["cut", "gone"] {
-        assert_eq!(scene.verdict(post(key)), "idempotency.running", "{key}");
-    }
-}
-
-#[test]
 fn another_attempt_sends_the_same_body() {
     let scene = scene("");
     let mut asking = scene.first(with_body("a", 5));
@@ -377,76 +319,6 @@ fn another_attempt_sends_the_same_body() {
     let terms = scene.replay(with_body("a", 5)).0.terms.unwrap();
     let sha256 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"pay 5");
     assert_eq!(terms.sha256.as_slice(), sha256.as_ref());
-}
-
-#[test]
-fn in_shadow_everything_goes_on_and_is_compared() {
-    let scene = scene("mode = \"shadow\"\nbody-max = \"7B\"");
-    carry_out(&scene, "a", "pay 5");
-    let mut same = scene.first(with_body("a", 5));
-    assert!(!same.request.facts().is_repeatable());
-    assert!(matches!(same.sends(&["pay 5"]), Flow::Continue));
-    same.gets(TestResponse::new(200), "again");
-    let mut other = scene.first(with_body("a", 5));
-    let Flow::Reply(reply) = other.sends(&["pay ", "6"]) else {
-        panic!("it is not compared");
-    };
-    assert_eq!(reply.refusal.unwrap().code, "idempotency.different");
-    let mut large = scene.first(post("b").body(RequestBody::Unknown));
-    assert!(matches!(large.sends(&["12345678"]), Flow::Reply(_)));
-    assert!(matches!(large.sends(&["12345678"]), Flow::Continue), "once");
-    large.gets(TestResponse::new(200), "");
-    assert_eq!(
-        scene.verdict(post("b")),
-        "idempotency.unkept",
-        "refused by name, let pass by the chain"
-    );
-}
-
-#[test]
-fn two_gateways_with_one_store_carry_out_once() {
-    let shelf = Arc::new(Shelf::default());
-    let [one, two] = [0, 1].map(|_| shelf.scene("store = \"shared\""));
-    let mut first = one.first(post("a"));
-    assert_eq!(two.verdict(post("a")), "idempotency.running");
-    first.gets(TestResponse::new(200), "ok");
-    for scene in [&one, &two] {
-        assert_eq!(scene.replay(post("a")).1.status, 200);
-    }
-    assert_eq!(shelf.keys(), 1);
-}
-
-#[test]
-fn a_store_that_is_away_is_what_on_error_says() {
-    let shelf = Arc::new(Shelf::default());
-    let scene = |on_error| shelf.scene(&format!("store = \"shared\"\non-error = \"{on_error}\""));
-    let [deny, local, allow] = ["deny", "local", "allow"].map(scene);
-    shelf.leave();
-    assert_eq!(deny.verdict(post("a")), "idempotency.unavailable");
-    let mut passing = allow.first(post("a"));
-    assert!(passing.state.is_none() && !passing.request.facts().is_repeatable());
-    passing.gets(TestResponse::new(200), "ok");
-    assert_eq!(allow.verdict(post("a")), "");
-    local.first(post("a")).gets(TestResponse::new(200), "ok");
-    assert_eq!(local.verdict(post("a")), "replayed");
-    shelf.come_back();
-    assert_eq!(
-        local.verdict(post("a")),
-        "replayed",
-        "what was done without the store is not forgotten"
-    );
-    assert_eq!(deny.verdict(post("a")), "");
-}
-
-#[test]
-fn a_record_that_cannot_be_read_is_no_answer() {
-    let shelf = Arc::new(Shelf::default());
-    let deny = shelf.scene("store = \"shared\"");
-    drop(deny.first(post("a")));
-    shelf.spoil();
-    assert_eq!(deny.verdict(post("a")), "idempotency.unavailable");
-    let allow = shelf.scene("store = \"shared\"\non-error = \"allow\"");
-    assert_eq!(allow.verdict(post("a")), "");
 }
 
 #[test]

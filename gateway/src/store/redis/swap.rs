@@ -30,20 +30,21 @@ return 1",
 
 /// What [`CLAIM`] returns.
 pub(super) fn value(answer: Value) -> RedisResult<Option<Bytes>> {
-    match answer {
-        Value::Nil => Ok(None),
-        Value::BulkString(bytes) => Ok(Some(bytes.into())),
-        _ => Err(unexpected()),
+    if answer == Value::Nil {
+        return Ok(None);
     }
+    let Value::BulkString(bytes) = answer else {
+        return Err(unexpected());
+    };
+    Ok(Some(bytes.into()))
 }
 
 /// What [`EXCHANGE`] returns.
 pub(super) fn done(answer: &Value) -> RedisResult<bool> {
-    match answer {
-        Value::Int(0) => Ok(false),
-        Value::Int(1) => Ok(true),
-        _ => Err(unexpected()),
-    }
+    let Value::Int(done @ (0 | 1)) = answer else {
+        return Err(unexpected());
+    };
+    Ok(*done == 1)
 }
 
 #[cfg(test)]
