@@ -56,8 +56,8 @@ use meters::Meters;
 use print::Digest;
 use record::{Kept, Record};
 use refusals::{DIFFERENT, FULL, MALFORMED, MISSING, RUNNING, TOO_LARGE, UNAVAILABLE, UNKEPT};
-use work::{End, Owner, Watch, Work};
-use written::{IdempotencyConfig, OnError, RawIdempotency};
+use work::{End, Owner, Work};
+use written::{IdempotencyConfig, RawIdempotency};
 
 /// The field that a replayed answer has.
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
