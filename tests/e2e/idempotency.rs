@@ -320,7 +320,7 @@ fn consumers_with_the_same_key_never_meet() {
 
 #[test]
 fn in_shadow_everything_passes_and_is_told() {
-    let (gateway, orders) = once("mode = \"shadow\"\nrequired = true");
+    let (gateway, orders) = once("mode = \"shadow\", required = true");
     for (key, body) in [
         ("k", "pay 5"),
         ("k", "pay 5"),

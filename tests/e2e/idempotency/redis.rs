@@ -126,8 +126,10 @@ fn while_the_store_is_dead_requests_are_what_on_error_says() {
         assert_eq!(pay(&gateway, "before").status, 200, "{table}");
         until_kept(&gateway, 1);
         redis.kill();
+        let mut asked = 0;
         wait::until(wait::DEADLINE, "the store is given up", || {
-            pay(&gateway, "finds-it-out");
+            asked += 1;
+            pay(&gateway, &format!("finds-it-out-{asked}"));
             gateway.metric("gateway_store_calls_total", &["result=\"down\""]) > 0
         });
         let before = orders.requests().len();

@@ -150,8 +150,9 @@ fn cause(error: &Error) -> Option<(Option<Cause>, Outcome)> {
 fn free(session: &Session, ctx: &mut Ctx, error: &mut Error, reused: bool) -> bool {
     let unprocessed = unprocessed(error);
     error.retry.decide_reuse(reused);
-    let method = &session.req_header().method;
-    let safe = unprocessed || method.is_idempotent() || ctx.seen.facts.is_repeatable();
+    let keyed =
+        ctx.seen.facts.is_repeatable() && ctx.route().is_some_and(|route| route.retry.is_some());
+    let safe = unprocessed || keyed || session.req_header().method.is_idempotent();
     safe && error.retry() && !session.as_ref().retry_buffer_truncated() && take_free(ctx)
 }
 
