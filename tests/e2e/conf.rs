@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use harness::{Config, Gateway};
 
-fn conf() -> PathBuf {
+pub(crate) fn conf() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf")
 }
 
 /// The text with an address of our own for each that it listens at, and sockets in a folder of our own.
-fn movable(text: &str) -> String {
+pub(crate) fn movable(text: &str) -> String {
     let mut moved = String::new();
     for line in text.lines() {
         let key = line.split('=').next().unwrap_or_default().trim();

@@ -1,7 +1,10 @@
 //! Plans: a free consumer has 100 requests a minute, a premium one is untouched by it.
 
-use harness::{Backend, Gateway, Response};
+use std::time::{Duration, Instant};
 
+use harness::{Backend, Config, Gateway, Response, wait};
+
+use crate::conf::{conf, movable};
 use crate::fixture::{assert_refused, config};
 
 /// A limit by plan; the test says who asks and with which plan.
@@ -65,6 +68,54 @@ fn the_101st_request_of_a_free_consumer_is_429_and_a_premium_one_is_untouched() 
     );
     let labels = ["policy=\"plans\"", "plan=\"free\"", "result=\"refused\""];
     assert_eq!(gateway.metric("gateway_limit_decisions_total", &labels), 1);
+}
+
+/// The demo's own configuration, with a backend of the test behind `/account`.
+fn demo() -> (Gateway, Backend) {
+    let users = Backend::start();
+    let text = std::fs::read_to_string(conf().join("demo.toml")).unwrap();
+    let text = movable(&text).replace("\"127.0.0.1:9103\"", "\"@upstream.users@\"");
+    let config = Config::new(text).upstream("users", users.addr());
+    (Gateway::start(config), users)
+}
+
+#[test]
+fn of_101_quick_requests_of_the_demos_free_consumer_one_is_429() {
+    let (gateway, users) = demo();
+    let mut client = gateway.client();
+    let mut ask = |key: &str| {
+        let answer = client.try_request("GET", "/account/ada", &[("x-api-key", key)], b"");
+        answer.unwrap()
+    };
+    let start = Instant::now();
+    let mut passed = 0;
+    let refused = loop {
+        let answer = ask("demo-free-key");
+        if answer.status != 200 {
+            break answer;
+        }
+        passed += 1;
+    };
+    // The bucket's definition, whatever time the requests took: 100, and one for each 600 ms.
+    let back = usize::try_from(start.elapsed().as_millis() / 600).unwrap();
+    assert!(
+        (100..=100 + back).contains(&passed),
+        "{passed}, {back} came back"
+    );
+    assert_refused(&refused, 429, "rate-limit.exceeded");
+    assert_eq!(users.requests().len(), passed);
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!(wait, 1, "600 ms in whole seconds");
+    let told = Instant::now();
+    for _ in 0..101 {
+        assert_eq!(ask("demo-premium-key").status, 200);
+    }
+    wait::until(
+        wait::DEADLINE,
+        "the time that the refusal said is over",
+        || told.elapsed() >= Duration::from_secs(wait),
+    );
+    assert_eq!(ask("demo-free-key").status, 200, "as it was told");
 }
 
 #[test]

@@ -94,29 +94,6 @@ fn two_gateways_hold_a_joint_limit_exactly() {
 }
 
 #[test]
-fn a_quota_outlives_a_restart_of_the_gateway() {
-    let (redis, orders) = (Redis::start(), Backend::start());
-    let text = format!(
-        r#"
-        [store.shared.redis]
-        url = "redis://{}/3"
-        timeout = "5s"
-        [route.all]
-        match = "/**"
-        upstream = "orders"
-        quota = {{ rate = "3/month", key = "header.x-tenant", store = "shared", time-zone = "Europe/Berlin" }}
-        "#,
-        redis.addr()
-    );
-    let first = Gateway::start(config(&text, &orders));
-    assert_eq!(passed(&first, "acme", 2), 2);
-    drop(first);
-    let second = Gateway::start(config(&text, &orders));
-    assert_eq!(passed(&second, "acme", 2), 1);
-    assert_refused(&by_tenant(&second, "acme"), 429, "quota.exceeded");
-}
-
-#[test]
 fn a_dead_store_costs_no_request_and_counting_resumes_when_it_is_back() {
     for (on_error, passing) in [("local", 2), ("allow", 9), ("deny", 0)] {
         let (mut redis, orders) = (Redis::start(), Backend::start());
