@@ -4,7 +4,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use http::{Version, header};
-use pingora::prelude::{Result, Session};
+use pingora::prelude::{Error, Result, Session};
 use plugins::contract::flow::{Refusal, Reply, Terms};
 
 use super::ctx::Ctx;
@@ -34,13 +34,13 @@ async fn judge(session: &mut Session, terms: &Terms) -> Result<Option<&'static R
         // Pingora takes any head for an answer that came before the request's end, and would close the connection after it.
         session.set_close_on_response_before_downstream_finish(false);
         let told = session.write_continue_response().await;
-        told.map_err(|error| error.into_down())?;
+        told.map_err(Error::into_down)?;
         session.set_close_on_response_before_downstream_finish(true);
     }
     let (mut digest, mut left) = (Context::new(&SHA256), terms.bytes_max);
     loop {
         let piece = session.read_request_body().await;
-        let Some(piece) = piece.map_err(|error| error.into_down())? else {
+        let Some(piece) = piece.map_err(Error::into_down)? else {
             break;
         };
         match left.checked_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX)) {

@@ -65,10 +65,8 @@ pub enum Hindrance {
 pub struct Failed<'a> {
     /// What went wrong.
     pub cause: Cause,
-    /// The request's method.
-    pub method: &'a Method,
-    /// Whether it is known again by a key, so that its method does not matter.
-    pub repeatable: bool,
+    /// The request's method; `None` where it does not matter, because the request is known again by a key.
+    pub method: Option<&'a Method>,
     /// Tries so far, with this one.
     pub attempts: u32,
     /// Whether the part of the body that was read can be sent again.
@@ -167,7 +165,7 @@ impl Retry {
         if failed.marked {
             return Err(Hindrance::Marked);
         }
-        if !unread && !failed.repeatable && !self.may_twice(failed.method) {
+        if !unread && failed.method.is_some_and(|method| !self.may_twice(method)) {
             return Err(Hindrance::Method);
         }
         if !failed.body_kept {

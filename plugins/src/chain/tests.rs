@@ -22,7 +22,7 @@ fn compile(text: &str) -> Chain {
     let (shared, services) = (&mut SharedParts::default(), Services::nothing());
     Chain::compile(
         &config(text),
-        ("orders", std::time::Duration::from_secs(60)),
+        ("orders", std::time::Duration::from_mins(1)),
         None,
         shared,
         None,

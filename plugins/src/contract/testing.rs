@@ -273,7 +273,7 @@ pub fn compiled_with<P: Plugin>(config: &P::Config, services: &Services) -> P {
     let mut build = Build {
         name: None,
         route: "orders",
-        timeout: std::time::Duration::from_secs(60),
+        timeout: std::time::Duration::from_mins(1),
         index: 0,
         previous: None,
         shared: &mut P::Shared::default(),

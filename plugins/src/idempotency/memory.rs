@@ -219,7 +219,7 @@ mod tests {
     use crate::limit::key::KeyBuilder;
 
     const LOCK: Duration = Duration::from_secs(10);
-    const KEEP: Duration = Duration::from_secs(60);
+    const KEEP: Duration = Duration::from_mins(1);
 
     fn key(name: &str) -> Key {
         let mut key = KeyBuilder::default();

@@ -364,7 +364,7 @@ fn records_outlive_a_reload() {
         let mut build = Build {
             name: Some("payments"),
             route: "orders",
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             index: 0,
             previous: None,
             shared,

@@ -194,7 +194,7 @@ fn named(table: &str, route: &str, shared: &mut Shared, before: Option<&Shared>)
     let mut build = Build {
         name: Some("plans"),
         route,
-        timeout: std::time::Duration::from_secs(60),
+        timeout: std::time::Duration::from_mins(1),
         index: 0,
         previous: None,
         shared,

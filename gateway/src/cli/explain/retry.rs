@@ -32,8 +32,7 @@ pub(super) fn of(scene: &Scene<'_>) -> Vec<Repeat> {
         let long = matches!(scene.view.body, RequestBody::Length(length) if length > KEPT);
         let failed = Failed {
             cause,
-            method: scene.view.method,
-            repeatable: scene.view.facts.is_repeatable(),
+            method: Some(scene.view.method).filter(|_| !scene.view.facts.is_repeatable()),
             attempts: 1,
             body_kept: cause == Cause::ConnectFailure || !long,
             told_when: false,

@@ -215,8 +215,7 @@ fn repeats(session: &Session, ctx: &mut Ctx, cause: Cause, told_when: bool) -> b
     let verdict = retry.again(
         &Failed {
             cause,
-            method: &head.method,
-            repeatable: ctx.seen.facts.is_repeatable(),
+            method: Some(&head.method).filter(|_| !ctx.seen.facts.is_repeatable()),
             attempts: ctx.progress.attempts - again.map_or(0, |again| again.uncounted),
             body_kept: !session.as_ref().retry_buffer_truncated(),
             told_when,

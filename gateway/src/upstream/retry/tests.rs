@@ -15,8 +15,7 @@ fn policy(on: &[RetryOn]) -> Retry {
 fn failed(cause: Cause) -> Failed<'static> {
     Failed {
         cause,
-        method: &Method::GET,
-        repeatable: false,
+        method: Some(&Method::GET),
         attempts: 1,
         body_kept: true,
         told_when: false,
@@ -49,7 +48,7 @@ fn says_why_not() {
         (
             Hindrance::Method,
             Failed {
-                method: &Method::POST,
+                method: Some(&Method::POST),
                 ..good()
             },
         ),
@@ -87,7 +86,7 @@ fn a_connect_failure_needs_neither_a_safe_method_nor_budget() {
     let budget = Budget::default();
     while budget.withdraw() {}
     let post = Failed {
-        method: &Method::POST,
+        method: Some(&Method::POST),
         ..failed(Cause::ConnectFailure)
     };
     assert!(retry.again(&post, &budget).is_ok());
@@ -96,16 +95,15 @@ fn a_connect_failure_needs_neither_a_safe_method_nor_budget() {
 #[test]
 fn a_request_that_is_known_again_may_go_twice_whatever_its_method() {
     let retry = policy(&[RetryOn::Reset]);
-    let post = |repeatable| Failed {
-        method: &Method::POST,
-        repeatable,
+    let post = |method| Failed {
+        method,
         ..failed(Cause::Reset)
     };
     assert_eq!(
-        retry.again(&post(false), &Budget::default()),
+        retry.again(&post(Some(&Method::POST)), &Budget::default()),
         Err(Hindrance::Method)
     );
-    assert!(retry.again(&post(true), &Budget::default()).is_ok());
+    assert!(retry.again(&post(None), &Budget::default()).is_ok());
 }
 
 #[test]

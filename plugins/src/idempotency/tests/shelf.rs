@@ -31,9 +31,9 @@ impl Shelf {
     /// A policy of a gateway that has it.
     pub(super) fn scene(self: &Arc<Self>, table: &str) -> Scene {
         let (clock, services) = TestClock::services();
-        let shelf: Arc<dyn Store> = self.clone();
+        let shared: Arc<dyn Store> = self.clone();
         let services = Services {
-            stores: Arc::new(BTreeMap::from([("shared".to_owned(), shelf)])),
+            stores: Arc::new(BTreeMap::from([("shared".to_owned(), shared)])),
             tasks: Arc::new(AtOnce),
             ..services
         };
