@@ -10,13 +10,15 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, StatusCode, Uri, header};
 use pingora::ErrorType;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
-use pingora::prelude::{Error, HttpPeer, Result};
+use pingora::prelude::{Error, HttpPeer, OrErr, Result};
 use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::Peer;
 
 /// Idle connections that one client keeps.
 const POOL_SIZE: usize = 64;
@@ -87,10 +89,13 @@ impl Client {
 async fn ask(
     session: &mut HttpSession,
     peer: &HttpPeer,
-    head: RequestHeader,
+    mut head: RequestHeader,
     body: Bytes,
     bytes: usize,
 ) -> Result<Answer> {
+    if matches!(session, HttpSession::H2(_)) {
+        put_for_http2(&mut head, peer.tls())?;
+    }
     session.set_read_timeout(peer.options.read_timeout);
     session.set_write_timeout(peer.options.write_timeout);
     session.write_request_header(Box::new(head)).await?;
@@ -118,4 +123,22 @@ async fn ask(
         headers,
         body: content.into(),
     })
+}
+
+/// HTTP/2 says by pseudo-header fields what HTTP/1 says by its target and `Host`.
+fn put_for_http2(head: &mut RequestHeader, secure: bool) -> Result<()> {
+    let wrong = ErrorType::InvalidHTTPHeader;
+    let host = head.headers.get(header::HOST);
+    let host = host.map_or(&b""[..], |host| host.as_bytes());
+    let authority = Authority::try_from(host).or_err(wrong.clone(), "a host for HTTP/2")?;
+    let path = head.uri.path_and_query().cloned();
+    let uri = Uri::builder()
+        .scheme(if secure { Scheme::HTTPS } else { Scheme::HTTP })
+        .authority(authority)
+        .path_and_query(path.unwrap_or(PathAndQuery::from_static("/")))
+        .build()
+        .or_err(wrong, "a target for HTTP/2")?;
+    head.set_uri(uri);
+    head.remove_header(&header::HOST);
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Copies of requests for a second upstream: whole, at most one for each request, and never waited for.
 
-use harness::{Backend, Config, Gateway, H2Request, H2c, Script, wait};
+use harness::{Backend, Config, Gateway, H2Backend, H2Request, H2Script, H2c, Script, wait};
 
 use crate::fixture::config;
 
@@ -105,5 +105,56 @@ fn a_copy_names_its_own_target_where_that_is_asked_for() {
     assert_eq!(answer.status(), Some(200));
     let copy = shadow.wait_requests(2).pop().unwrap();
     assert_eq!(copy.header("host"), Some(target.as_str()));
+    assert_eq!(shadow.faults(), [""; 0]);
+}
+
+#[test]
+fn a_mirror_may_speak_another_protocol_than_the_upstream() {
+    let (orders, shadow) = (Backend::start(), H2Backend::start());
+    let text = "[upstream.shadow]\ntargets = [\"@upstream.shadow@\"]\nprotocol = \"h2\"\n\
+                [route.all]\nmatch = \"/**\"\nupstream = \"orders\"\nmirror = \"shadow\"\n";
+    let gateway = Gateway::start(config(text, &orders).upstream("shadow", shadow.addr()));
+    shadow.always(H2Script::answer(500, "nobody hears this"));
+    let post = || H2Request::new("POST", "/h2?x=1").authority("api.example.com");
+    let large = vec![b'x'; 64 << 10];
+    let mut client = H2c::connect(gateway.addr());
+    for body in [&b"by another protocol"[..], &large, b""] {
+        let answer = client.request(post().body(body).header("x-tenant", "acme"));
+        assert_eq!((answer.status, orders.last().body.len()), (200, body.len()));
+    }
+    let host = ("host", "api.example.com");
+    let answer = gateway.request("PUT", "/http1", &[host], b"and back");
+    assert_eq!(answer.status, 200);
+    let seen = shadow.wait_requests(4);
+    // Copies travel together: no order among them.
+    let copy = |length: usize| seen.iter().find(|copy| copy.body.len() == length).unwrap();
+    for (length, method, target) in [
+        (19, "POST", "/h2?x=1"),
+        (large.len(), "POST", "/h2?x=1"),
+        (0, "POST", "/h2?x=1"),
+    ] {
+        let copy = copy(length);
+        assert_eq!(
+            (copy.method.as_str(), copy.target.as_str()),
+            (method, target)
+        );
+        assert_eq!(copy.header("x-tenant"), Some("acme"));
+    }
+    let put = seen.iter().find(|copy| copy.method == "PUT").unwrap();
+    assert_eq!(
+        (put.target.as_str(), put.text().as_str()),
+        ("/http1", "and back")
+    );
+    for copy in &seen {
+        assert_eq!(copy.header(":authority"), Some("api.example.com"));
+        assert_eq!(copy.header(":scheme"), Some("http"));
+        assert_eq!(
+            (copy.header("host"), copy.header("connection")),
+            (None, None)
+        );
+    }
+    wait::until(wait::DEADLINE, "four copies", || {
+        copies(&gateway, "sent") == 4
+    });
     assert_eq!(shadow.faults(), [""; 0]);
 }

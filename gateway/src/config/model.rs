@@ -2,7 +2,7 @@
 //!
 //! Made only by `validate`; read by `runtime::compile`. Holds no runtime type: no regex set, no socket, no task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -180,6 +180,20 @@ pub enum Action {
     },
     /// Answers itself.
     Respond(RespondConfig),
+}
+
+impl Action {
+    /// Where it may forward to.
+    pub fn upstreams(&self) -> BTreeSet<UpstreamId> {
+        match self {
+            Self::Upstream(Dispatch::Always(id)) => BTreeSet::from([*id]),
+            Self::Upstream(Dispatch::By { map, otherwise, .. }) => {
+                map.values().chain(otherwise).copied().collect()
+            }
+            Self::Split(split) => split.arms.iter().map(|(id, _)| *id).collect(),
+            Self::Redirect { .. } | Self::Respond(_) => BTreeSet::new(),
+        }
+    }
 }
 
 /// `fallback = …`

@@ -20,6 +20,7 @@ mod health;
 mod like;
 mod listener;
 mod matcher;
+mod mirror;
 mod overload;
 mod path_change;
 mod process;

@@ -16,7 +16,7 @@ mod timing;
 
 use super::like::{Routes, lineage, merged, provenance};
 use super::matcher::matcher;
-use super::{Context, Names, action, cache, conflict, path_change, plain, retry};
+use super::{Context, Names, action, cache, conflict, mirror, path_change, plain, retry};
 use crate::config::model::{
     Action, CacheConfig, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits,
     TrailingSlash, UpstreamId,
@@ -242,18 +242,15 @@ fn rest(
         .cache
         .as_ref()
         .and_then(|raw| cache::cache(raw, matcher, &shared.names.cache_zones, context));
+    let does = action.as_ref().map(|(action, _)| action);
     let mirror = raw
         .mirror
         .as_ref()
-        .map(|name| context.upstream(name, &name.span(), &scope));
-    let fallback = raw.fallback.as_ref().map(|raw| {
-        action::fallback(
-            raw,
-            action.as_ref().map(|(action, _)| action),
-            &scope,
-            context,
-        )
-    });
+        .map(|name| mirror::mirror(name, does, &scope, context));
+    let fallback = raw
+        .fallback
+        .as_ref()
+        .map(|raw| action::fallback(raw, does, &scope, context));
     let (action, action_span) = action?;
     let forwards = matches!(action, Action::Upstream(_) | Action::Split(_));
     Some(Rest {

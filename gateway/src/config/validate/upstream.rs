@@ -12,8 +12,8 @@ use plugins::contract::value::Value;
 use super::{Context, bounds, health, plain};
 use crate::config::leaf::{CookieName, HostChoice, HostPort};
 use crate::config::model::{
-    Action, Balance, Config, Dispatch, FallbackConfig, Forwarded, HostPolicy, StickyCookie,
-    TargetConfig, TargetHost, UpstreamConfig, UpstreamId, UpstreamTls,
+    Balance, Config, FallbackConfig, Forwarded, HostPolicy, StickyCookie, TargetConfig, TargetHost,
+    UpstreamConfig, UpstreamId, UpstreamTls,
 };
 use crate::config::raw::{
     Either, RawBalance, RawForwarded, RawStickyCookie, RawTarget, RawUpstream,
@@ -229,14 +229,7 @@ fn targets(raw: Vec<At<Either<HostPort, RawTarget>>>, report: &mut Report) -> Ve
 pub(super) fn warn_unused(config: &Config, report: &mut Report) {
     let mut used = BTreeSet::new();
     for route in &config.routes {
-        match &route.action {
-            Action::Upstream(Dispatch::Always(id)) => drop(used.insert(*id)),
-            Action::Upstream(Dispatch::By { map, otherwise, .. }) => {
-                used.extend(map.values().chain(otherwise));
-            }
-            Action::Split(split) => used.extend(split.arms.iter().map(|(id, _)| *id)),
-            Action::Redirect { .. } | Action::Respond(_) => {}
-        }
+        used.extend(route.action.upstreams());
         used.extend(route.mirror);
         if let Some(FallbackConfig::Upstream(id)) = &route.fallback {
             used.insert(*id);
