@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use harness::{Authority, Backend, Config, Dns, Gateway, TlsFront, wait};
+use harness::{Authority, Backend, Config, Dns, Gateway, Script, TlsFront, wait};
+
+const SERVICE: &str = "_http._tcp.orders.test";
 
 /// A gateway whose only target is this, asking this server for names.
 fn gateway(dns: &Dns, target: &str, keys: &str) -> Gateway {
@@ -131,7 +133,7 @@ fn a_service_gives_hosts_ports_and_shares() {
     let port = |backend: &Backend| backend.addr().port();
     dns.addresses("a.test", 60, &["127.0.0.1"]);
     dns.service(
-        "_http._tcp.orders.test",
+        SERVICE,
         1,
         &[
             (10, 30, port(&large), "a.test"),
@@ -149,7 +151,7 @@ fn a_service_gives_hosts_ports_and_shares() {
 
     // Hosts of the first priority have no address any more.
     let gone = [(10, 1, 1, "gone.test"), (20, 0, port(&spare), "a.test")];
-    dns.service("_http._tcp.orders.test", 1, &gone);
+    dns.service(SERVICE, 1, &gone);
     wait::until(wait::DEADLINE, "the second priority", || {
         gateway.get("/").status == 200 && !spare.requests().is_empty()
     });
@@ -225,12 +227,89 @@ fn a_dead_host_of_a_service_fails_nobody_however_large_its_share() {
         (10, 100, dead, "a.test"),
         (10, 1, backend.addr().port(), "a.test"),
     ];
-    dns.service("_http._tcp.orders.test", 60, &records);
+    dns.service(SERVICE, 60, &records);
     let gateway = gateway(&dns, "srv:_http._tcp.orders.test", "");
     for _ in 0..20 {
         assert_eq!(gateway.get("/").status, 200);
     }
     let upstreams = gateway.admin_get("/upstreams").json();
-    let addresses = &upstreams[0]["targets"][0]["addresses"];
-    assert_eq!(addresses.as_array().map(Vec::len), Some(2), "{upstreams}");
+    let targets = &upstreams[0]["targets"];
+    assert_eq!(targets.as_array().map(Vec::len), Some(2), "{upstreams}");
+}
+
+/// What `/upstreams` says of each target: its address and how it stands.
+fn standings(gateway: &Gateway) -> Vec<(String, String)> {
+    let upstreams = gateway.admin_get("/upstreams").json();
+    let targets = upstreams[0]["targets"].as_array().cloned();
+    let said = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let targets = targets.unwrap_or_default().into_iter();
+    targets
+        .map(|target| (said(&target["address"]), said(&target["standing"])))
+        .collect()
+}
+
+#[test]
+fn every_host_of_a_service_is_checked_and_leaves_alone() {
+    let dns = Dns::start();
+    let [one, two, spare, late] = ["one", "two", "spare", "late"].map(Backend::named);
+    let at = |backend: &Backend| format!("a.test:{}", backend.addr().port());
+    let record = |priority, backend: &Backend| (priority, 1, backend.addr().port(), "a.test");
+    dns.addresses("a.test", 60, &["127.0.0.1"]);
+    dns.service(
+        SERVICE,
+        1,
+        &[record(10, &one), record(10, &two), record(20, &spare)],
+    );
+    let keys = "resolve-every = \"100ms\"\nhealth = { path = \"/healthz\", every = \"500ms\", \
+                timeout = \"500ms\", healthy-after = 1, unhealthy-after = 1 }";
+    let gateway = gateway(&dns, "srv:_http._tcp.orders.test", keys);
+    let stand = |who: &[(&Backend, &str)]| {
+        let mut expected: Vec<_> = who
+            .iter()
+            .map(|(backend, standing)| (at(backend), (*standing).to_owned()))
+            .collect();
+        expected.sort();
+        wait::until(wait::DEADLINE, &format!("{expected:?}"), || {
+            let mut standings = standings(&gateway);
+            standings.sort();
+            standings == expected
+        });
+    };
+    let serves = |name: &str| {
+        for _ in 0..8 {
+            assert_eq!(gateway.get("/").json()["backend"], name);
+        }
+    };
+    let down = Script::status(500);
+    one.on("/healthz", down.clone());
+    stand(&[(&one, "down"), (&two, "good"), (&spare, "good")]);
+    serves("two");
+    let healthy = |backend: &Backend| {
+        let label = format!("target=\"{}\"", at(backend));
+        gateway.metric("gateway_upstream_healthy", &[&label])
+    };
+    assert_eq!([&one, &two, &spare].map(healthy), [0, 1, 1]);
+    two.on("/healthz", down.clone());
+    stand(&[(&one, "down"), (&two, "down"), (&spare, "good")]);
+    serves("spare");
+
+    // Another host comes, unwell; one goes; and who stays is known to be down.
+    late.on("/healthz", down);
+    dns.service(
+        SERVICE,
+        1,
+        &[record(10, &two), record(10, &late), record(20, &spare)],
+    );
+    stand(&[(&two, "down"), (&late, "down"), (&spare, "good")]);
+    serves("spare");
+    late.on("/healthz", Script::status(204));
+    stand(&[(&two, "down"), (&late, "good"), (&spare, "good")]);
+    serves("late");
+    let gone = format!("target=\"{}\"", at(&one));
+    wait::until(wait::DEADLINE, "nothing is said of who has gone", || {
+        !gateway.metrics().contains(&gone)
+    });
+    let host = late.last();
+    assert_eq!(late.faults(), [""; 0]);
+    assert!(host.header("host").is_some());
 }

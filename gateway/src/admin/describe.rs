@@ -13,7 +13,6 @@ mod store;
 
 pub(super) use limits::limits;
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use plugins::contract::place::Span;
@@ -273,26 +272,21 @@ fn target(state: &TargetState) -> Value {
         "weight": state.weight,
         "weight-now": state.weight_now,
         "backup": state.backup,
-        "addresses": once_each(&state.addresses),
+        "addresses": state.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "healthy": state.is_healthy(),
         "in-flight": state.in_flight,
         "latency-ms": state.latency.map(|time| time.as_secs_f64() * 1_000.0),
     });
     if let Value::Object(all) = &mut described {
         all.extend(health::standing(state));
+        all.extend(
+            state
+                .service
+                .as_ref()
+                .map(|service| ("service".to_owned(), json!(&**service))),
+        );
     }
     described
-}
-
-/// A service names an address as often as its share says.
-fn once_each(addresses: &[SocketAddr]) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::new();
-    for address in addresses.iter().map(ToString::to_string) {
-        if !seen.contains(&address) {
-            seen.push(address);
-        }
-    }
-    seen
 }
 
 #[cfg(test)]

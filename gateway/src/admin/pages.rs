@@ -436,14 +436,14 @@ pub(super) fn sources(shared: &Arc<Shared>, listeners: &Arc<Listeners>) -> Vec<S
 }
 
 fn in_flight(upstream: &Upstream) -> Vec<Sample> {
-    let labelled = |(target, count): (&Target, u32)| {
+    let labelled = |target: Arc<Target>| {
         let labels = vec![
             ("upstream", upstream.config.name.to_string()),
             ("target", target.address.to_string()),
         ];
-        (labels, f64::from(count))
+        (labels, f64::from(target.in_flight.count()))
     };
-    upstream.in_flight().map(labelled).collect()
+    upstream.targets().into_iter().map(labelled).collect()
 }
 
 /// Reads the upstreams that serve now.

@@ -54,10 +54,10 @@ impl Addresses {
             return Ok(known.addresses.clone());
         }
         match self.names.look_up(host).await {
-            Ok(mut found) => {
-                found.addresses.truncate(ADDRESSES_MAX);
-                self.remember(called, &found.addresses, found.holds);
-                Ok(found.addresses)
+            Ok(found) => {
+                let addresses: Vec<_> = found.addresses().take(ADDRESSES_MAX).collect();
+                self.remember(called, &addresses, found.holds);
+                Ok(addresses)
             }
             Err(error) => known.map(|known| known.addresses).ok_or(error),
         }

@@ -278,9 +278,9 @@ fn host(parts: &mut Parts, hop: &Hop<'_>, route: &Route, policy: &HostPolicy) ->
     Ok(())
 }
 
-/// What `Host` says where it names the target. A service has no host; its name says at least who was meant.
+/// What `Host` says where it names the target.
 pub fn host_of(target: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-    HeaderValue::from_str(target.strip_prefix("srv:").unwrap_or(target))
+    HeaderValue::from_str(target)
 }
 
 #[cfg(test)]

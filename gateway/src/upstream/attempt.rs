@@ -10,7 +10,7 @@ use http::StatusCode;
 use pingora::upstreams::peer::HttpPeer;
 
 use super::balance::cookie;
-use super::endpoint::Chosen;
+use super::refusals::Chosen;
 use super::watch::Watched;
 use super::{Target, clock};
 use crate::observe::metrics::AttemptResult;
@@ -46,7 +46,7 @@ pub struct Attempt {
     measured: Option<Instant>,
     /// What the client's sticky cookie should say and does not.
     new_tag: Option<u64>,
-    /// Which address it goes to, where the target has several.
+    /// Which address it goes to, where its name or service has several.
     address: Option<Chosen>,
     /// Until it is said how it ended.
     watched: Option<Watched>,
@@ -84,7 +84,7 @@ impl Attempt {
         self.address = address;
     }
 
-    /// Nobody could connect there. Whether the target's name has other addresses that may do better.
+    /// Nobody could connect there. Whether the target's name or service has other addresses that may do better.
     pub fn address_refused(&self) -> bool {
         self.address.as_ref().is_some_and(Chosen::refused)
     }

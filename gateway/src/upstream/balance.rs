@@ -76,6 +76,8 @@ pub(super) struct Search<'a> {
     pub(super) in_flight: u32,
     /// Whether those that were tried are left out.
     pub(super) fresh: bool,
+    /// Whether those that took no connection lately are left out.
+    pub(super) wary: bool,
     /// Whether those in bad standing are left out.
     pub(super) good: bool,
 }
@@ -240,6 +242,7 @@ impl Search<'_> {
     pub(super) fn accepts(&self, endpoint: &Endpoint) -> bool {
         let tried = |tried: &Arc<Target>| Arc::ptr_eq(tried, &endpoint.target);
         (!self.good || endpoint.target.standing.is_good())
+            && !(self.wary && endpoint.is_refused())
             && !(self.fresh && self.wish.tried.iter().any(tried))
     }
 

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pingora::upstreams::peer::HttpPeer;
 
 use super::Target;
+use super::refusals::{Chosen, Refusals};
 
 /// What can be picked.
 pub(super) struct Endpoint {
@@ -14,77 +15,83 @@ pub(super) struct Endpoint {
     pub(super) weight: u32,
     /// How a sticky cookie names it.
     pub(super) tag: Option<u64>,
-    pub(super) addresses: Vec<SocketAddr>,
-    pub(super) peers: Vec<HttpPeer>,
+    peers: Vec<Door>,
     turn: AtomicUsize,
-    /// The bit of each peer's address in `refused`; a service may name one address in several turns.
-    bits: Vec<u64>,
-    /// Which of the first 64 addresses refused a connection lately, where there are several.
-    refused: Arc<AtomicU64>,
+    /// Which addresses refused a connection lately, where its name or its service has several.
+    refusals: Option<Arc<Refusals>>,
 }
 
-/// One of several addresses, for who connects there.
-pub(super) struct Chosen {
-    refused: Arc<AtomicU64>,
-    /// This one's bit; none beyond the first 64.
-    bit: u64,
-    /// All bits of the name.
-    all: u64,
+/// One address, and the peer that goes there.
+struct Door {
+    address: SocketAddr,
+    /// Its place among the addresses of the name.
+    number: usize,
+    peer: HttpPeer,
 }
-
-/// So often an address that refused a connection is given another chance: once in so many turns.
-const FORGIVE_EVERY: usize = 64;
 
 impl Endpoint {
     pub(super) fn new(
         target: Arc<Target>,
         weight: u32,
         tag: Option<u64>,
-        addresses: Vec<SocketAddr>,
-        peers: Vec<HttpPeer>,
+        peers: impl Iterator<Item = (SocketAddr, HttpPeer)>,
+        refusals: Option<Arc<Refusals>>,
     ) -> Self {
+        let number = |address: &SocketAddr| {
+            let refusals = refusals.as_ref();
+            refusals.map_or(0, |refusals| refusals.number(address))
+        };
+        let door = |(address, peer)| Door {
+            number: number(&address),
+            address,
+            peer,
+        };
         Self {
             target,
             weight,
             tag,
-            bits: bits(&addresses),
-            addresses,
-            peers,
+            peers: peers.map(door).collect(),
             turn: AtomicUsize::new(0),
-            refused: Arc::default(),
+            refusals,
         }
     }
 
     /// A name with several addresses gives them in turn, without those that nobody could connect to lately
     /// or that fail their checks.
     pub(super) fn peer(&self) -> Option<(&HttpPeer, Option<Chosen>)> {
-        if let [only] = self.peers.as_slice() {
-            return Some((only, None));
-        }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        if turn.is_multiple_of(FORGIVE_EVERY) {
-            self.refused.store(0, Ordering::Relaxed);
-        }
-        let refused = self.refused.load(Ordering::Relaxed);
-        let count = self.peers.len();
-        let at = |step: usize| turn.wrapping_add(step).checked_rem(count);
-        let bit = |index: usize| self.bits.get(index).copied().unwrap_or_default();
+        let Some(refusals) = &self.refusals else {
+            return self.peers.first().map(|only| (&only.peer, None));
+        };
+        refusals.forgive_in_turn();
+        let door = self.door(refusals)?;
+        Some((&door.peer, Some(refusals.chosen(door.number))))
+    }
+
+    fn door(&self, refusals: &Refusals) -> Option<&Door> {
+        let (before, from) = match self.peers.as_slice() {
+            [only] => return Some(only),
+            several => {
+                let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+                several.split_at_checked(turn.checked_rem(several.len())?)?
+            }
+        };
         let avoided = self.target.standing.avoided();
-        let sound = |index: &usize| {
-            let address = self.addresses.get(*index);
-            let of = |avoided: &Arc<Vec<_>>| address.is_some_and(|one| avoided.contains(one));
+        let sound = |door: &&Door| {
+            let of = |avoided: &Arc<Vec<_>>| avoided.contains(&door.address);
             !avoided.as_ref().is_some_and(of)
         };
-        let good = |index: &usize| refused & bit(*index) == 0 && sound(index);
-        let turns = || (0..count).filter_map(at);
-        let index = turns().find(good).or_else(|| turns().find(sound));
-        let index = index.or_else(|| at(0))?;
-        let chosen = Chosen {
-            refused: self.refused.clone(),
-            bit: bit(index),
-            all: self.bits.iter().fold(0, |all, bit| all | bit),
+        let good = |door: &&Door| !refusals.has(door.number) && sound(door);
+        let turns = || from.iter().chain(before);
+        let door = turns().find(good).or_else(|| turns().find(sound));
+        door.or_else(|| turns().next())
+    }
+
+    /// Whether nobody could connect to any of its addresses lately, while other hosts of its service may do better.
+    pub(super) fn is_refused(&self) -> bool {
+        let Some(refusals) = &self.refusals else {
+            return false;
         };
-        Some((self.peers.get(index)?, Some(chosen)))
+        self.peers.iter().all(|door| refusals.has(door.number))
     }
 
     /// Whether it has more in flight than the other, each by its weight.
@@ -112,40 +119,4 @@ impl Endpoint {
     fn in_flight(&self) -> u32 {
         self.target.in_flight.count()
     }
-}
-
-impl Chosen {
-    /// Nobody could connect there: others are tried first. Whether there are others.
-    pub(super) fn refused(&self) -> bool {
-        let before = self.refused.fetch_or(self.bit, Ordering::Relaxed);
-        let others = (before | self.bit) != self.all;
-        if !others {
-            // The next request tries each anew: one may be back.
-            self.refused.store(0, Ordering::Relaxed);
-        }
-        others
-    }
-}
-
-/// A bit for each different address.
-fn bits(addresses: &[SocketAddr]) -> Vec<u64> {
-    let mut seen: Vec<SocketAddr> = Vec::new();
-    let mut number = |address: &SocketAddr| {
-        let known = seen.iter().position(|seen| seen == address);
-        known.unwrap_or_else(|| {
-            seen.push(*address);
-            seen.len() - 1
-        })
-    };
-    addresses
-        .iter()
-        .map(|address| bit(number(address)))
-        .collect()
-}
-
-fn bit(index: usize) -> u64 {
-    u32::try_from(index)
-        .ok()
-        .and_then(|index| 1u64.checked_shl(index))
-        .unwrap_or(0)
 }

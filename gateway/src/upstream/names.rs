@@ -2,7 +2,8 @@
 //!
 //! Nothing is remembered here: an answer says how long it holds, and whoever asked asks again when that is over.
 
-use std::collections::BTreeMap;
+mod service;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,22 +13,19 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::rdata::SRV;
-use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::timeout;
 
-use super::balance::schedule;
 use crate::config::model::TargetHost;
 use crate::observe::metrics::Metrics;
 
-/// Longest wait for one look-up, with all that it takes.
+/// Longest wait for one look-up; the hosts of a service are a second one.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for one server.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A name with more addresses than this is used by its first ones.
 const ADDRESSES_MAX: usize = 256;
-/// The largest share of one record of a service: more would only make the round longer.
-const SHARE_MAX: u32 = 16;
+/// After a failure nobody waits longer than this before it is tried again.
+pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// The resolver of the configuration that serves now.
 pub struct Names {
@@ -38,10 +36,42 @@ pub struct Names {
 /// What a name stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Addresses in the order in which they take turns; one with a larger share occurs more often.
-    pub addresses: Vec<SocketAddr>,
+    /// The host itself, or those that the records of a service name; one of them at least has an address.
+    pub hosts: Vec<Host>,
     /// For how long this holds.
     pub holds: Duration,
+}
+
+/// A host and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// `host:port` as a record of a service says it; `None`: the one that was asked for.
+    pub named: Option<Arc<str>>,
+    /// Its addresses in the order in which they take turns; none while it cannot be looked up.
+    pub addresses: Vec<SocketAddr>,
+    /// Hosts of a larger number serve when those of smaller ones cannot.
+    pub priority: u16,
+    /// Its share among those of its priority.
+    pub weight: u16,
+}
+
+impl Host {
+    /// The one that was asked for.
+    pub(super) fn itself(addresses: Vec<SocketAddr>) -> Self {
+        Self {
+            named: None,
+            addresses,
+            priority: 0,
+            weight: 1,
+        }
+    }
+}
+
+impl Found {
+    /// Every address.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.hosts.iter().flat_map(|host| &host.addresses).copied()
+    }
 }
 
 /// Why a name stands for nothing.
@@ -79,6 +109,10 @@ impl Names {
         }
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Looks a target's name up.
     pub async fn look_up(&self, host: &TargetHost) -> Result<Found, LookupError> {
         let found = self.ask(host).await;
@@ -92,20 +126,25 @@ impl Names {
     async fn ask(&self, host: &TargetHost) -> Result<Found, LookupError> {
         let resolver = self.resolver.load_full();
         let resolver = resolver.ok_or(LookupError::NobodyToAsk)?;
-        let asked = async {
-            match host {
-                TargetHost::Address(address) => Ok(Found {
-                    addresses: vec![*address],
-                    holds: Duration::MAX,
-                }),
-                TargetHost::Name { name, port } => host_addresses(&resolver, name, *port).await,
-                TargetHost::Service { name } => service_addresses(&resolver, name).await,
+        match host {
+            TargetHost::Address(address) => Ok(Found {
+                hosts: vec![Host::itself(vec![*address])],
+                holds: Duration::MAX,
+            }),
+            TargetHost::Name { name, port } => {
+                let (addresses, holds) = in_time(addresses(&resolver, name)).await?;
+                let addresses = addresses.into_iter().map(|ip| (ip, *port).into()).collect();
+                let hosts = vec![Host::itself(addresses)];
+                Ok(Found { hosts, holds })
             }
-        };
-        timeout(LOOKUP_TIMEOUT, asked)
-            .await
-            .map_err(|_elapsed| LookupError::TimedOut)?
+            TargetHost::Service { name } => service::hosts(&resolver, name).await,
+        }
     }
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, LookupError>>) -> Result<T, LookupError> {
+    let answered = timeout(LOOKUP_TIMEOUT, asked).await;
+    answered.unwrap_or(Err(LookupError::TimedOut))
 }
 
 fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
@@ -137,12 +176,11 @@ fn server(address: SocketAddr) -> NameServerConfig {
     server
 }
 
-/// Sorted, so that an answer in another order is no change.
-async fn host_addresses(
+/// The addresses of a host and for how long they hold. Sorted, so that an answer in another order is no change.
+async fn addresses(
     resolver: &TokioResolver,
     name: &str,
-    port: u16,
-) -> Result<Found, LookupError> {
+) -> Result<(Vec<IpAddr>, Duration), LookupError> {
     let found = resolver.lookup_ip(name).await?;
     let mut addresses: Vec<IpAddr> = found.iter().collect();
     addresses.sort_unstable();
@@ -151,64 +189,7 @@ async fn host_addresses(
     if addresses.is_empty() {
         return Err(LookupError::Empty);
     }
-    Ok(Found {
-        addresses: addresses.into_iter().map(|ip| (ip, port).into()).collect(),
-        holds: left(found.valid_until()),
-    })
-}
-
-/// The records of the first priority of which some host has an address; those behind it are for when it has none.
-async fn service_addresses(resolver: &TokioResolver, name: &str) -> Result<Found, LookupError> {
-    let answer = resolver.lookup(name, RecordType::SRV).await?;
-    let mut holds = left(answer.valid_until());
-    let mut priorities: BTreeMap<u16, Vec<&SRV>> = BTreeMap::new();
-    for record in answer.answers() {
-        if let RData::SRV(service) = &record.data {
-            priorities
-                .entry(service.priority)
-                .or_default()
-                .push(service);
-        }
-    }
-    for services in priorities.values_mut() {
-        services.sort_by_key(|service| (service.target.to_string(), service.port));
-        let mut shares = Vec::new();
-        for service in services.iter() {
-            let host = service.target.to_string();
-            // A host that cannot be looked up leaves its share to the others.
-            if let Ok(found) = host_addresses(resolver, &host, service.port).await {
-                holds = holds.min(found.holds);
-                let weight = u32::from(service.weight);
-                shares.extend(found.addresses.into_iter().map(|address| (address, weight)));
-            }
-        }
-        if !shares.is_empty() {
-            let addresses = by_share(&shares);
-            return Ok(Found { addresses, holds });
-        }
-    }
-    Err(LookupError::Empty)
-}
-
-/// Addresses in turn, each as often as its weight says compared with the largest.
-fn by_share(weighted: &[(SocketAddr, u32)]) -> Vec<SocketAddr> {
-    let largest = weighted.iter().map(|(_, weight)| *weight).max();
-    let largest = largest.unwrap_or_default().max(1);
-    let share = |(_, weight): &(SocketAddr, u32)| {
-        let scaled = weight.saturating_mul(SHARE_MAX).div_ceil(largest);
-        scaled.max(1)
-    };
-    let shares: Vec<u32> = weighted.iter().map(share).collect();
-    let address = |index: &u32| {
-        let found = weighted.get(usize::try_from(*index).ok()?);
-        found.map(|(address, _)| *address)
-    };
-    let turns = schedule::smooth(&shares);
-    turns
-        .iter()
-        .take(ADDRESSES_MAX)
-        .filter_map(address)
-        .collect()
+    Ok((addresses, left(found.valid_until())))
 }
 
 fn left(until: Instant) -> Duration {
@@ -232,7 +213,8 @@ mod tests {
             port: 80,
         };
         let found = names().look_up(&host).await.unwrap();
-        assert_eq!(found.addresses, ["127.0.0.1:80".parse().unwrap()]);
+        let addresses: Vec<_> = found.addresses().collect();
+        assert_eq!(addresses, ["127.0.0.1:80".parse().unwrap()]);
     }
 
     #[tokio::test]
@@ -245,21 +227,5 @@ mod tests {
         let error = names.look_up(&host).await.unwrap_err();
         assert!(matches!(error, LookupError::NobodyToAsk));
         assert_eq!(names.metrics.lookups_failed.read(), 1);
-    }
-
-    #[test]
-    fn shares_follow_the_weights() {
-        let (a, b): (SocketAddr, SocketAddr) =
-            ("10.0.0.1:1".parse().unwrap(), "10.0.0.2:1".parse().unwrap());
-        assert_eq!(by_share(&[(a, 0), (b, 0)]), [a, b]);
-        assert_eq!(
-            by_share(&[(a, 30), (b, 10)])
-                .iter()
-                .filter(|one| **one == a)
-                .count(),
-            8
-        );
-        let turns = by_share(&[(a, 65_535), (b, 0)]);
-        assert_eq!(turns.iter().filter(|one| **one == b).count(), 1);
     }
 }

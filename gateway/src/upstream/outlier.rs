@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::Target;
@@ -31,7 +32,7 @@ const TOO_MANY: &str = "too large a share of failures";
 pub(super) struct Outlier {
     upstream: Arc<str>,
     config: OutlierConfig,
-    members: Vec<Arc<Target>>,
+    members: ArcSwap<Vec<Arc<Target>>>,
     /// One ejection at a time: two at once could exceed the share.
     ejecting: Mutex<()>,
     /// Wakes whoever lets targets back.
@@ -66,10 +67,15 @@ impl Outlier {
         Self {
             upstream,
             config,
-            members,
+            members: ArcSwap::from_pointee(members),
             ejecting: Mutex::default(),
             wake: OnceLock::new(),
         }
+    }
+
+    /// From now on these are the upstream's targets.
+    pub(super) fn follow(&self, members: Vec<Arc<Target>>) {
+        self.members.store(Arc::new(members));
     }
 
     /// Says who lets targets back.
@@ -91,12 +97,12 @@ impl Outlier {
 
     fn eject(&self, target: &Target, why: &'static str, now: Instant) {
         let _alone = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
-        let out = self
-            .members
+        let members = self.members.load();
+        let out = members
             .iter()
             .filter(|member| member.standing.is_ejected())
             .count();
-        if target.standing.is_ejected() || out >= self.room() {
+        if target.standing.is_ejected() || out >= self.room(members.len()) {
             return;
         }
         let (times, time) = target
@@ -113,8 +119,7 @@ impl Outlier {
     }
 
     /// How many may be out at once: the share rounded down, but one where another is left.
-    fn room(&self) -> usize {
-        let all = self.members.len();
+    fn room(&self, all: usize) -> usize {
         let share = all * usize::from(self.config.ejected_max.percent()) / 100;
         share.max(usize::from(all > 1))
     }

@@ -3,23 +3,19 @@
 //! A name is looked up again when its answer is over, at the latest after `resolve-every`, and not more than once a second
 //! however short an answer holds.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Upstream;
-use super::names::Names;
+use super::names::{AFTER_FAILURE, Host, Names};
 use crate::config::model::{TargetConfig, TargetHost};
 
 /// Answers that hold for less are kept for this long all the same.
 const LEAST: Duration = Duration::from_secs(1);
-/// After a failure nobody waits longer than this.
-const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 impl Upstream {
     /// Whether some target is a name.
@@ -30,27 +26,31 @@ impl Upstream {
     /// Looks every name up once, all at the same time.
     pub async fn resolve(&self, names: &Arc<Names>) {
         let mut lookups = JoinSet::new();
-        for target in self.config.targets.iter().filter(|target| is_name(target)) {
-            let (names, address, host) =
-                (names.clone(), target.address.clone(), target.host.clone());
-            lookups.spawn(async move { (address, names.look_up(&host).await) });
+        for (entry, target) in self.config.targets.iter().enumerate() {
+            if is_name(target) {
+                let (names, target) = (names.clone(), target.clone());
+                lookups.spawn(async move { (entry, names.look_up(&target.host).await, target) });
+            }
         }
-        let mut found: HashMap<Arc<str>, Vec<SocketAddr>> = HashMap::new();
+        let known = self.ready.load_full();
+        let mut hosts = known.hosts.clone();
         let mut holds = Duration::MAX;
         while let Some(looked_up) = lookups.join_next().await {
             // A panic in there would be a bug; the last good addresses stay, as after every failure.
-            let Ok((target, answer)) = looked_up else {
+            let Ok((entry, answer, target)) = looked_up else {
                 holds = holds.min(AFTER_FAILURE);
                 continue;
             };
             match answer {
                 Ok(answer) => {
                     holds = holds.min(answer.holds);
-                    found.insert(target, answer.addresses);
+                    if let Some(hosts) = hosts.get_mut(entry) {
+                        *hosts = with_last_good(answer.hosts, hosts);
+                    }
                 }
                 Err(error) => {
-                    let upstream = &*self.config.name;
-                    tracing::warn!(%error, upstream, target = &*target, "Cannot look up the name of a target");
+                    let (upstream, target) = (&*self.config.name, &*target.address);
+                    tracing::warn!(%error, upstream, target, "Cannot look up the name of a target");
                     holds = holds.min(AFTER_FAILURE);
                 }
             }
@@ -58,25 +58,32 @@ impl Upstream {
         let pause = pause(holds, self.config.resolve_every, rand::random());
         let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         self.pause.store(pause, Ordering::Relaxed);
-        if self.differs(&found) {
-            let known = self.ready.load_full();
-            self.set_addresses(|target| match (&target.host, found.get(&target.address)) {
-                (TargetHost::Address(address), _) => vec![*address],
-                (_, Some(addresses)) => addresses.clone(),
-                (_, None) => known.addresses_of(&target.address),
-            });
+        if hosts != known.hosts {
+            // Whoever comes to hosts that serve starts slowly; the first ones have nobody to leave the requests to.
+            let added = known.has_names(&self.config.targets);
+            let metrics = names.metrics();
+            self.settle(hosts, &known.members, metrics, added.then(Instant::now));
+        }
+        if self.config.targets.iter().any(is_service) {
+            // Who is gone must not stay among the series. He goes from here a round after he has lost his last holder.
+            names.metrics().forget_unused();
         }
     }
+}
 
-    fn differs(&self, found: &HashMap<Arc<str>, Vec<SocketAddr>>) -> bool {
-        let ready = self.ready.load();
-        let changed = |target: &TargetConfig| {
-            found
-                .get(&target.address)
-                .is_some_and(|addresses| *addresses != ready.addresses_of(&target.address))
-        };
-        self.config.targets.iter().any(changed)
+/// A host of a service that cannot be looked up keeps the addresses that it had.
+fn with_last_good(mut found: Vec<Host>, before: &[Host]) -> Vec<Host> {
+    for host in found.iter_mut().filter(|host| host.addresses.is_empty()) {
+        let known = before.iter().find(|known| known.named == host.named);
+        host.addresses = known
+            .map(|known| known.addresses.clone())
+            .unwrap_or_default();
     }
+    found
+}
+
+fn is_service(target: &TargetConfig) -> bool {
+    matches!(target.host, TargetHost::Service { .. })
 }
 
 fn is_name(target: &TargetConfig) -> bool {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::model::{Balance, Forwarded, HostPolicy, Protocol};
+use crate::config::model::{Balance, Forwarded, HostPolicy, Protocol, TargetConfig};
 
 pub(super) fn target(address: &str, weight: u32) -> TargetConfig {
     let host = match address.parse() {
@@ -54,6 +54,12 @@ pub(super) fn compile_after(config: &UpstreamConfig, previous: Option<&Upstream>
     Upstream::compile(config, &Metrics::default(), previous).unwrap()
 }
 
+/// Looked up: each entry stands for these hosts.
+fn settle(upstream: &Upstream, hosts: Vec<Vec<Host>>) {
+    let known = upstream.ready.load_full();
+    upstream.settle(hosts, &known.members, &Metrics::default(), None);
+}
+
 fn upstream(targets: Vec<TargetConfig>) -> Upstream {
     compile(&config(targets))
 }
@@ -85,7 +91,10 @@ fn an_unresolved_name_is_not_picked() {
 #[test]
 fn a_reload_keeps_the_addresses_of_a_name() {
     let old = upstream(vec![target("a.invalid:80", 1)]);
-    old.set_addresses(|_| vec!["127.0.0.1:80".parse().unwrap()]);
+    settle(
+        &old,
+        vec![vec![Host::itself(vec!["127.0.0.1:80".parse().unwrap()])]],
+    );
     let new = compile_after(&config(vec![target("a.invalid:80", 2)]), Some(&old));
     assert_eq!(new.states()[0].addresses, ["127.0.0.1:80".parse().unwrap()]);
 }
@@ -130,7 +139,7 @@ fn another_target_each_time_as_long_as_there_is_another() {
 #[test]
 fn an_attempt_counts_until_it_is_over() {
     let upstream = upstream(vec![target("127.0.0.1:1", 1)]);
-    let count = || upstream.targets[0].in_flight.count();
+    let count = || upstream.targets()[0].in_flight.count();
     let mut first = any(&upstream).attempt;
     let second = any(&upstream).attempt;
     assert_eq!(count(), 2);
@@ -148,8 +157,8 @@ fn a_reload_keeps_what_is_known_of_a_target() {
     let pick = any(&old);
     let targets = vec![target("127.0.0.1:1", 2), target("127.0.0.1:2", 1)];
     let new = compile_after(&config(targets), Some(&old));
-    assert!(Arc::ptr_eq(&new.targets[0], pick.attempt.target()));
-    assert_eq!(new.targets[0].in_flight.count(), 1);
+    assert!(Arc::ptr_eq(&new.targets()[0], pick.attempt.target()));
+    assert_eq!(new.targets()[0].in_flight.count(), 1);
 }
 
 #[test]
@@ -178,4 +187,110 @@ fn a_refused_pick_takes_no_place() {
         let refused = upstream.pick(&Wish::at(Instant::now())).err();
         assert_eq!(refused, Some(Unavailable::NoTarget));
     }
+}
+
+/// An upstream whose first target is a service, which stands for nobody yet.
+fn with_service(mut others: Vec<TargetConfig>) -> Upstream {
+    let mut service = target("srv:_http._tcp.orders.test", 1);
+    service.host = TargetHost::Service {
+        name: "_http._tcp.orders.test".to_owned(),
+    };
+    others.insert(0, service);
+    upstream(others)
+}
+
+/// A record: priority, weight, `host:port`, and the address it leads to.
+fn record(priority: u16, weight: u16, named: &str, address: &str) -> Host {
+    Host {
+        named: Some(named.into()),
+        addresses: address.parse().into_iter().collect(),
+        priority,
+        weight,
+    }
+}
+
+fn picks(upstream: &Upstream, count: usize) -> BTreeMap<String, u32> {
+    let mut picked = BTreeMap::new();
+    for _ in 0..count {
+        let address = any(upstream).attempt.target().address.to_string();
+        *picked.entry(address).or_default() += 1;
+    }
+    picked
+}
+
+fn counts<const N: usize>(counts: [(&str, u32); N]) -> BTreeMap<String, u32> {
+    let owned = |(address, count): (&str, u32)| (address.to_owned(), count);
+    counts.into_iter().map(owned).collect()
+}
+
+#[test]
+fn every_record_of_a_service_is_a_target() {
+    let upstream = with_service(Vec::new());
+    let states = upstream.states();
+    assert_eq!(&*states[0].address, "srv:_http._tcp.orders.test");
+    assert!(!states[0].is_healthy() && states.len() == 1);
+    let first = vec![
+        record(10, 3, "a.test:80", "127.0.0.1:80"),
+        record(10, 1, "b.test:80", "127.0.0.2:80"),
+        record(20, 0, "spare.test:80", "127.0.0.3:80"),
+    ];
+    settle(&upstream, vec![first.clone()]);
+    let two = [("a.test:80", 30), ("b.test:80", 10)];
+    assert_eq!(picks(&upstream, 40), counts(two));
+    let service = upstream.states().remove(2).service;
+    assert_eq!(service.as_deref(), Some("srv:_http._tcp.orders.test"));
+
+    let [a, b] = [0, 1].map(|index| upstream.targets()[index].clone());
+    let now = Instant::now();
+    a.standing.set_down(Some("refused".into()), now);
+    assert_eq!(picks(&upstream, 8), counts([("b.test:80", 8)]));
+    b.standing.set_down(Some("refused".into()), now);
+    assert_eq!(picks(&upstream, 8), counts([("spare.test:80", 8)]));
+
+    // Who is named again is the same target, and stands as he stood.
+    let then = vec![first[1].clone(), record(10, 1, "c.test:80", "127.0.0.4:80")];
+    settle(&upstream, vec![then]);
+    assert!(Arc::ptr_eq(&upstream.targets()[0], &b));
+    assert_eq!(picks(&upstream, 8), counts([("c.test:80", 8)]));
+    assert_eq!(upstream.count(), 2);
+}
+
+#[test]
+fn a_service_keeps_its_share_beside_other_targets() {
+    let upstream = with_service(vec![target("127.0.0.9:80", 1)]);
+    let records = vec![
+        record(0, 0, "a.test:80", "127.0.0.1:80"),
+        record(0, 0, "b.test:80", "127.0.0.2:80"),
+        record(0, 0, "127.0.0.9:80", "127.0.0.9:80"),
+        record(0, 0, "lost.test:80", ""),
+    ];
+    let itself = Host::itself(vec!["127.0.0.9:80".parse().unwrap()]);
+    settle(&upstream, vec![records, vec![itself]]);
+    let half = [("127.0.0.9:80", 20), ("a.test:80", 10), ("b.test:80", 10)];
+    assert_eq!(picks(&upstream, 40), counts(half));
+    assert_eq!(
+        upstream.count(),
+        4,
+        "nobody is there twice, and who is lost is seen"
+    );
+}
+
+#[test]
+fn a_host_that_takes_no_connection_is_passed_over() {
+    let upstream = with_service(Vec::new());
+    let records = vec![
+        record(0, 9, "a.test:80", "127.0.0.1:80"),
+        record(0, 1, "b.test:80", "127.0.0.2:80"),
+    ];
+    settle(&upstream, vec![records]);
+    // Not the first turn, at which everybody is forgiven.
+    let mut picked = (0..4).map(|_| any(&upstream).attempt);
+    let a = picked.find(|attempt| &*attempt.target().address == "a.test:80");
+    assert!(a.unwrap().address_refused(), "there is another host");
+    assert_eq!(picks(&upstream, 10), counts([("b.test:80", 10)]));
+    assert!(
+        !any(&upstream).attempt.address_refused(),
+        "now nobody is left"
+    );
+    assert_eq!(picks(&upstream, 10).len(), 2, "and all are tried again");
 }

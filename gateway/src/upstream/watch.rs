@@ -31,17 +31,16 @@ pub(super) struct Watched {
 }
 
 impl Watch {
-    /// Of an upstream. A breaker whose definition did not change is the same breaker.
+    /// Of an upstream, of whose targets it hears later. A breaker whose definition did not change is the same breaker.
     pub(super) fn compile(
         config: &UpstreamConfig,
-        targets: &[Arc<Target>],
         metrics: &Metrics,
         previous: Option<&Upstream>,
     ) -> Option<Arc<Self>> {
         let outlier = config
             .outlier
             .clone()
-            .map(|outlier| Outlier::new(config.name.clone(), outlier, targets.into()));
+            .map(|outlier| Outlier::new(config.name.clone(), outlier, Vec::new()));
         let breaker = config.breaker.as_ref().map(|breaker| {
             let known = previous.and_then(Upstream::breaker);
             match known.filter(|known| known.is(breaker)) {
@@ -56,6 +55,13 @@ impl Watch {
         });
         let some = outlier.is_some() || breaker.is_some();
         some.then(|| Arc::new(Self { outlier, breaker }))
+    }
+
+    /// From now on these are the upstream's targets.
+    pub(super) fn follow(&self, targets: Vec<Arc<Target>>) {
+        if let Some(outlier) = &self.outlier {
+            outlier.follow(targets);
+        }
     }
 
     /// Lets an attempt begin, or says how long the breaker refuses.
@@ -105,8 +111,9 @@ impl Upstream {
         self.watch.as_ref()?.breaker.as_ref()
     }
 
-    /// Says who lets ejected targets back.
-    pub(super) fn wakes(&self, wake: &Arc<Notify>) {
+    /// Says who lets ejected targets back, and who has to know when its targets are others.
+    pub(super) fn wakes(&self, wake: &Arc<Notify>, moved: &Arc<Notify>) {
+        self.moved.get_or_init(|| moved.clone());
         if let Some(outlier) = self.watch.as_ref().and_then(|watch| watch.outlier.as_ref()) {
             outlier.wakes(wake);
         }

@@ -228,7 +228,7 @@ fn repeats(session: &Session, ctx: &mut Ctx, cause: Cause, told_when: bool) -> b
         Ok(_) => arm.upstream.retries.made(),
         Err(hindrance) => arm.upstream.retries.hindered(hindrance),
     }
-    let targets = arm.upstream.config.targets.len();
+    let targets = arm.upstream.count();
     let again = ctx.progress.again.get_or_insert_default();
     again.hindrance = verdict.err();
     let Ok(pause) = verdict else {

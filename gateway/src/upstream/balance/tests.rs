@@ -32,13 +32,13 @@ fn even(balance: Balance, count: usize) -> UpstreamConfig {
 }
 
 fn put_out(upstream: &Upstream, index: usize) {
-    upstream.targets[index]
+    upstream.targets()[index]
         .standing
         .set_down(Some("test".into()), Instant::now());
 }
 
 fn let_back(upstream: &Upstream, index: usize) {
-    upstream.targets[index]
+    upstream.targets()[index]
         .standing
         .set_down(None, Instant::now());
 }
@@ -49,12 +49,12 @@ fn pick(upstream: &Upstream) -> Pick {
 
 fn index_of(upstream: &Upstream, pick: &Pick) -> usize {
     let is = |target: &Arc<Target>| Arc::ptr_eq(target, pick.attempt.target());
-    upstream.targets.iter().position(is).unwrap()
+    upstream.targets().iter().position(is).unwrap()
 }
 
 /// How often each target is picked when nothing stays in flight.
 fn shares(upstream: &Upstream, picks: u32, now: Instant) -> Vec<f64> {
-    let mut got = vec![0.0; upstream.targets.len()];
+    let mut got = vec![0.0; upstream.targets().len()];
     for _ in 0..picks {
         let pick = upstream.pick(&Wish::at(now)).unwrap();
         got[index_of(upstream, &pick)] += 1.0 / f64::from(picks);
@@ -119,7 +119,7 @@ fn a_slow_answer_sends_requests_elsewhere() {
     // A minute later nobody remembers much.
     let later = Instant::now() + Duration::from_mins(2);
     assert!(
-        upstream.targets[0]
+        upstream.targets()[0]
             .latency
             .time(clock::millis(later))
             .unwrap()
@@ -181,7 +181,7 @@ fn a_second_attempt_goes_to_a_backup_before_it_goes_back() {
     let mut config = even(Balance::RoundRobin, 2);
     config.targets[1].backup = true;
     let upstream = compile(&config);
-    let tried = [upstream.targets[0].clone()];
+    let tried = [upstream.targets()[0].clone()];
     let wish = Wish {
         tried: &tried,
         ..Wish::at(Instant::now())
@@ -324,7 +324,7 @@ proptest! {
         let upstream = compile(&even(ALL[which].clone(), out.len()));
         (0..out.len()).filter(|n| out[*n]).for_each(|n| put_out(&upstream, n));
         let indices = || (0..out.len()).filter(|n| !out[*n]);
-        let tried: Vec<_> = indices().filter(|n| tried[*n]).map(|n| upstream.targets[n].clone()).collect();
+        let tried: Vec<_> = indices().filter(|n| tried[*n]).map(|n| upstream.targets()[n].clone()).collect();
         let wish = Wish { hash: Some(key), tried: &tried, ..Wish::at(Instant::now()) };
         for _ in 0..20 {
             match upstream.pick(&wish) {
@@ -347,7 +347,7 @@ proptest! {
         let busiest = busiest % weights.len();
         let upstream = compile(&table(Balance::LeastRequest, &weights));
         let held: Vec<_> = (0..20)
-            .map(|_| crate::upstream::Attempt::begin(upstream.targets[busiest].clone(), false, None, None, None))
+            .map(|_| crate::upstream::Attempt::begin(upstream.targets()[busiest].clone(), false, None, None, None))
             .collect();
         for _ in 0..50 {
             prop_assert_ne!(index_of(&upstream, &pick(&upstream)), busiest);

@@ -46,7 +46,7 @@ pub(super) enum CheckError {
     NotServing(&'static str),
 }
 
-/// Asks one address. `target` is how the configuration writes it.
+/// Asks one address. `target` is how the configuration, or a record of its service, writes it.
 pub(super) async fn check(
     connector: &TransportConnector,
     door: Door,
@@ -80,11 +80,11 @@ async fn ask(
             host,
             headers,
         } => {
-            let request = grpc::request(secure, &self::host(host, target, door.address), headers)?;
+            let request = grpc::request(secure, &self::host(host, target), headers)?;
             grpc::ask(stream, request, service).await
         }
         CheckConfig::Http(check) => {
-            let host = self::host(&check.host, target, door.address);
+            let host = self::host(&check.host, target);
             if speaks_http2(&stream, &door.peer) {
                 http::over_http2(stream, check, &host, secure).await
             } else {
@@ -102,13 +102,9 @@ fn speaks_http2(stream: &Stream, peer: &HttpPeer) -> bool {
     peer.options.alpn.get_min_http_version() == 2
 }
 
-fn host(policy: &HostPolicy, target: &str, address: SocketAddr) -> HeaderValue {
+fn host(policy: &HostPolicy, target: &str) -> HeaderValue {
     let text = match policy {
         HostPolicy::Literal(host) => return host.clone(),
-        // The name of a service is the name of no host.
-        HostPolicy::Client | HostPolicy::Target if target.starts_with("srv:") => {
-            address.to_string()
-        }
         HostPolicy::Client | HostPolicy::Target => target.to_owned(),
     };
     // A host and a port: always a value.

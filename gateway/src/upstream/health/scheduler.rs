@@ -47,8 +47,8 @@ struct Scheduler {
     returns: Option<Instant>,
 }
 
-/// Runs until nobody can send a plan any more. `wake`: a target was ejected.
-pub(super) async fn run(mut plans: watch::Receiver<Plan>, wake: Arc<Notify>) {
+/// Runs until nobody can send a plan any more. `wake`: a target was ejected; `moved`: an upstream has other targets.
+pub(super) async fn run(mut plans: watch::Receiver<Plan>, wake: Arc<Notify>, moved: Arc<Notify>) {
     let mut scheduler = Scheduler {
         connector: Arc::new(TransportConnector::new(None)),
         plan: Plan::default(),
@@ -71,6 +71,7 @@ pub(super) async fn run(mut plans: watch::Receiver<Plan>, wake: Arc<Notify>) {
                 Ok(()) => scheduler.follow(plans.borrow_and_update().clone()),
                 Err(_) => return,
             },
+            () = moved.notified() => scheduler.follow(scheduler.plan.clone()),
             () = wake.notified() => scheduler.let_back(Instant::now()),
             Some(round) = scheduler.running.join_next_with_id() => match round {
                 Ok((id, results)) => scheduler.finish(id, results),
@@ -99,14 +100,14 @@ impl Scheduler {
                 continue;
             };
             for target in upstream.targets() {
-                let known = old.get(&Arc::as_ptr(target)).copied();
+                let known = old.get(&Arc::as_ptr(&target)).copied();
                 let job = known.and_then(|serial| self.jobs.get_mut(&serial));
                 match job.filter(|job| job.upstream.config.health.as_ref() == Some(health)) {
                     Some(job) => {
                         job.upstream = upstream.clone();
-                        old.remove(&Arc::as_ptr(target));
+                        old.remove(&Arc::as_ptr(&target));
                     }
-                    None => self.add(upstream, target, health, now),
+                    None => self.add(upstream, &target, health, now),
                 }
             }
         }
@@ -148,10 +149,9 @@ impl Scheduler {
         for upstream in plan.iter() {
             let old = before.get(&*upstream.config.name);
             if old.is_some_and(|old| old.config.outlier != upstream.config.outlier) {
-                upstream
-                    .targets()
-                    .iter()
-                    .for_each(|target| outlier::forget(target, now.into_std()));
+                for target in upstream.targets() {
+                    outlier::forget(&target, now.into_std());
+                }
             }
         }
     }
@@ -234,13 +234,12 @@ impl Scheduler {
     fn let_back(&mut self, now: Instant) {
         let now = now.into_std();
         let targets = self.plan.iter().flat_map(|upstream| {
-            upstream
-                .targets()
-                .iter()
-                .map(move |target| (upstream, target))
+            let targets = upstream.targets().into_iter();
+            targets.map(move |target| (upstream, target))
         });
-        let returns = targets
-            .filter_map(|(upstream, target)| outlier::let_back(&upstream.config.name, target, now));
+        let returns = targets.filter_map(|(upstream, target)| {
+            outlier::let_back(&upstream.config.name, &target, now)
+        });
         self.returns = returns.min().map(Instant::from_std);
     }
 }

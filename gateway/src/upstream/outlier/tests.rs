@@ -30,12 +30,12 @@ fn outlier(targets: usize, config: OutlierConfig) -> Outlier {
 
 fn fail(outlier: &Outlier, member: usize, times: u32, now: Instant) {
     for _ in 0..times {
-        outlier.heard(&outlier.members[member], true, now);
+        outlier.heard(&outlier.members.load()[member], true, now);
     }
 }
 
 fn is_out(outlier: &Outlier, member: usize) -> bool {
-    outlier.members[member].standing.is_ejected()
+    outlier.members.load()[member].standing.is_ejected()
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn ejects_after_failures_in_a_row_and_lets_back_in_time() {
     let now = Instant::now();
     let outlier = outlier(2, config());
     fail(&outlier, 0, 2, now);
-    outlier.heard(&outlier.members[0], false, now);
+    outlier.heard(&outlier.members.load()[0], false, now);
     fail(&outlier, 0, 2, now);
     assert!(!is_out(&outlier, 0), "a success starts the row anew");
     fail(&outlier, 0, 1, now);
     assert!(is_out(&outlier, 0));
-    let target = &outlier.members[0];
+    let target = &outlier.members.load()[0];
     let early = now + FIRST.mul_f64(0.99);
     assert_eq!(let_back("orders", target, early), Some(now + FIRST));
     assert_eq!(let_back("orders", target, now + FIRST), None);
@@ -84,14 +84,14 @@ fn time_grows_with_each_ejection_and_shrinks_in_good_standing() {
     let outlier = outlier(2, config());
     for times in (1..=12).map(|times: u32| times.min(10)) {
         fail(&outlier, 0, 3, now);
-        let back = let_back("orders", &outlier.members[0], now).unwrap();
+        let back = let_back("orders", &outlier.members.load()[0], now).unwrap();
         assert_eq!(back - now, FIRST * times);
         now = back;
-        let_back("orders", &outlier.members[0], now);
+        let_back("orders", &outlier.members.load()[0], now);
     }
     now += FIRST * 4;
     fail(&outlier, 0, 3, now);
-    let back = let_back("orders", &outlier.members[0], now).unwrap();
+    let back = let_back("orders", &outlier.members.load()[0], now).unwrap();
     assert_eq!(back - now, FIRST * 7, "ten, less four, and this one");
 }
 
@@ -106,11 +106,11 @@ fn the_rate_needs_a_number_of_attempts() {
     let outlier = outlier(2, by_rate);
     for _ in 0..6 {
         fail(&outlier, 0, 1, now);
-        (0..2).for_each(|_| outlier.heard(&outlier.members[0], false, now));
+        (0..2).for_each(|_| outlier.heard(&outlier.members.load()[0], false, now));
     }
     fail(&outlier, 0, 1, now);
     assert!(!is_out(&outlier, 0), "19 attempts");
-    outlier.heard(&outlier.members[0], false, now);
+    outlier.heard(&outlier.members.load()[0], false, now);
     assert!(!is_out(&outlier, 0), "a success ejects nobody");
     fail(&outlier, 0, 1, now);
     assert!(is_out(&outlier, 0));
@@ -121,7 +121,7 @@ fn forgetting_lets_everybody_back() {
     let now = Instant::now();
     let outlier = outlier(2, config());
     fail(&outlier, 0, 3, now);
-    forget(&outlier.members[0], now);
+    forget(&outlier.members.load()[0], now);
     assert!(!is_out(&outlier, 0));
 }
 
@@ -144,7 +144,7 @@ proptest! {
     fn agrees_with_a_naive_one(steps in prop::collection::vec((0u64..20, prop::bool::weighted(0.6)), 1..200)) {
         let origin = Instant::now();
         let outlier = outlier(2, config());
-        let target = outlier.members[0].clone();
+        let target = outlier.members.load()[0].clone();
         let (mut second, mut row, mut times, mut until, mut back) = (0u64, 0, 0u64, None::<u64>, 0u64);
         for (pause, failed) in steps {
             second += pause;
