@@ -122,8 +122,43 @@ fn takes_every_address_of_a_name_in_turn() {
     assert_eq!(
         (one.requests().len(), two.requests().len()),
         (2, 2),
-        "IPv6 only without IPv4"
+        "the machine itself has one address"
     );
+}
+
+#[test]
+fn takes_addresses_of_both_families_in_turn() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        // A machine without IPv6 has no way there, and asks nobody there.
+        return;
+    }
+    let dns = Dns::start();
+    let (four, mut six) = families();
+    dns.addresses("orders.test", 60, &["::1", "127.0.0.2"]);
+    let gateway = gateway(&dns, &format!("orders.test:{}", four.addr().port()), "");
+    for _ in 0..4 {
+        assert_eq!(gateway.get("/").status, 200);
+    }
+    assert_eq!((four.requests().len(), six.requests().len()), (2, 2));
+    six.stop();
+    for _ in 0..4 {
+        assert_eq!(gateway.request("POST", "/", &[], b"x").status, 200);
+    }
+    assert_eq!(four.requests().len(), 6);
+}
+
+/// Two backends at one port of both families.
+fn families() -> (Backend, Backend) {
+    for _ in 0..50 {
+        let free = std::net::TcpListener::bind("[::1]:0").unwrap();
+        let six = free.local_addr().unwrap();
+        let four = SocketAddr::from(([127, 0, 0, 2], six.port()));
+        if std::net::TcpListener::bind(four).is_ok() {
+            drop(free);
+            return (Backend::at(four), Backend::at(six));
+        }
+    }
+    panic!("no port that is free at both addresses");
 }
 
 #[test]

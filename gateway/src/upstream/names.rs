@@ -2,6 +2,7 @@
 //!
 //! Nothing is remembered here: an answer says how long it holds, and whoever asked asks again when that is over.
 
+mod family;
 mod service;
 
 use std::net::{IpAddr, SocketAddr};
@@ -160,8 +161,8 @@ fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
 }
 
 fn set_up(options: &mut ResolverOpts) {
-    // IPv6 where there is no IPv4: a container without IPv6 must not try every other request in vain.
-    options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
+    // `family` says which of them are used.
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.timeout = SERVER_TIMEOUT;
     options.attempts = 2;
     // We ask when an answer is over, or when the operator wants to know anew.
@@ -176,15 +177,13 @@ fn server(address: SocketAddr) -> NameServerConfig {
     server
 }
 
-/// The addresses of a host and for how long they hold. Sorted, so that an answer in another order is no change.
+/// The addresses of a host and for how long they hold.
 async fn addresses(
     resolver: &TokioResolver,
     name: &str,
 ) -> Result<(Vec<IpAddr>, Duration), LookupError> {
     let found = resolver.lookup_ip(name).await?;
-    let mut addresses: Vec<IpAddr> = found.iter().collect();
-    addresses.sort_unstable();
-    addresses.dedup();
+    let mut addresses = family::usable(found.iter(), family::has_way);
     addresses.truncate(ADDRESSES_MAX);
     if addresses.is_empty() {
         return Err(LookupError::Empty);
