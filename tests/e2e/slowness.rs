@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harness::client::reading;
 use harness::wait::DEADLINE;
-use harness::{Gateway, connect_from, wait};
+use harness::{Config, Gateway, H2Backend, H2Request, H2Stream, connect_from, wait};
 
 use crate::fixture::forwarding;
 
@@ -56,6 +56,42 @@ fn a_body_that_drips_is_408_though_it_never_rests() {
         0
     );
     assert_eq!(gateway.get("/after").status, 200);
+}
+
+#[test]
+fn a_body_of_http_2_that_drips_is_408_as_well() {
+    let keys = "body-timeout = \"1s\"\nbody-rate-min = \"1MiB/s\"";
+    let (gateway, orders) = forwarding(keys, "");
+    let mut stream = H2Stream::open(gateway.addr(), &H2Request::new("POST", "/"));
+    let answer = (0..2000).find_map(|_| {
+        stream.send(b"x");
+        stream.head_within(Duration::from_millis(50))
+    });
+    let (status, _) = answer.expect("an end before the last byte");
+    assert_eq!(status, 408);
+    assert!(orders.requests().is_empty());
+    let line = gateway.wait_access_log(1).remove(0);
+    assert_eq!(line["code"], "client.timeout");
+    assert_eq!(gateway.get("/after").status, 200);
+}
+
+#[test]
+fn a_call_of_grpc_may_pause_longer_than_a_body() {
+    let backend = H2Backend::start();
+    let text = "[listener.public]\naddress = \"@address.public@\"\n\
+                body-timeout = \"1s\"\nbody-rate-min = \"1MiB/s\"\n\
+                [upstream.calls]\ntargets = [\"@upstream.calls@\"]\nprotocol = \"h2\"\n\
+                [route.all]\nmatch = \"/**\"\nupstream = \"calls\"\n";
+    let gateway = Gateway::start(Config::new(text).upstream("calls", backend.addr()));
+    let call = H2Request::new("POST", "/a.B/C").header("content-type", "application/grpc");
+    let mut stream = H2Stream::open(gateway.addr(), &call.header("te", "trailers"));
+    for _ in 0..2 {
+        stream.send(b"\0\0\0\0\x01x");
+        assert!(stream.head_within(Duration::from_millis(1500)).is_none());
+    }
+    stream.finish();
+    assert_eq!(stream.head().0, 200);
+    assert_eq!(backend.last().body.len(), 12);
 }
 
 #[test]

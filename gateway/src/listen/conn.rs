@@ -25,7 +25,7 @@ pub(crate) use self::socket::{Io, Plain};
 mod closing;
 pub(super) mod deadline;
 mod io_impl;
-mod pace;
+pub(in crate::listen) mod pace;
 mod reading;
 mod socket;
 mod writing;

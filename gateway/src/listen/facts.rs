@@ -88,12 +88,12 @@ pub fn set_deadline(session: &mut ServerSession, deadline: Option<Instant>) -> b
 
 /// From here on the client may pause as long as the deadline allows: what it sends is no body that should keep coming.
 pub fn forgive_pauses(session: &mut ServerSession) {
-    // Of a stream of HTTP/2 this would be the deadline, and there are no other pauses to forgive.
     if session.as_http1().is_some() {
         session.set_read_timeout(None);
     }
-    if let Some(conn) = conn(session) {
-        conn.forgive_pauses();
+    match conn(session) {
+        Some(conn) => conn.forgive_pauses(),
+        None => stream::forgive_pauses(session),
     }
 }
 

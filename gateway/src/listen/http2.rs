@@ -11,7 +11,7 @@ use pingora::server::ShutdownWatch;
 
 use super::Reception;
 use super::accept::Post;
-use super::conn::Conn;
+use super::conn::{Allowance, Conn};
 use super::settings::H2Settings;
 
 pub(super) mod stream;
@@ -24,6 +24,8 @@ struct Limited<A> {
     app: Arc<A>,
     h2: H2Settings,
     write_timeout: Duration,
+    /// What bodies of requests are allowed.
+    body: Allowance,
     options: HttpServerOptions,
     tally: Arc<Tally>,
 }
@@ -54,6 +56,10 @@ fn limit<R: Reception>(conn: &mut Conn, post: &Post<R>) -> Arc<Limited<R::App>> 
         app,
         h2: live.settings.h2.clone(),
         write_timeout: live.settings.write_timeout,
+        body: Allowance {
+            base: live.settings.body_timeout,
+            rate: live.settings.body_rate_min,
+        },
         options,
         tally: Arc::default(),
     })
@@ -66,7 +72,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Limited<A> {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let session = stream::with_deadline(session, self.write_timeout, &self.tally);
+        let session = stream::watched(session, self.write_timeout, self.body, &self.tally);
         self.app.process_new_http(session, shutdown).await
     }
 

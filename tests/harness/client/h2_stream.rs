@@ -1,6 +1,7 @@
 //! One HTTP/2 stream by prior knowledge, piece by piece in both directions: what a gRPC client does.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
@@ -84,6 +85,17 @@ impl H2Stream {
             .into_parts();
         self.receiving = Some(body);
         Ok((head.status.as_u16(), fields(&head.headers)))
+    }
+
+    /// The head of the answer, if it comes within this time.
+    pub fn head_within(&mut self, time: Duration) -> Option<(u16, Headers)> {
+        let response = self.response.as_mut().expect("the head comes once");
+        let waited = async { tokio::time::timeout(time, response).await };
+        let answered = self.runtime.block_on(waited).ok()?;
+        let (head, body) = answered.expect("an answer").into_parts();
+        self.response = None;
+        self.receiving = Some(body);
+        Some((head.status.as_u16(), fields(&head.headers)))
     }
 
     /// The next piece of the answer, never an empty one; `None` at its end.

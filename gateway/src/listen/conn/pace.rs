@@ -19,7 +19,7 @@ pub(crate) struct Allowance {
 
 /// The body of the current request.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(in crate::listen) struct Pace {
     allowance: Allowance,
     received: u64,
     waited: Duration,
@@ -29,7 +29,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// A new message begins.
-    pub(super) fn begin(&mut self, allowance: Allowance) {
+    pub(in crate::listen) fn begin(&mut self, allowance: Allowance) {
         *self = Self {
             allowance,
             ..Self::default()
@@ -37,7 +37,7 @@ impl Pace {
     }
 
     /// So many bytes of the body came.
-    pub(super) fn took(&mut self, count: usize) {
+    pub(in crate::listen) fn took(&mut self, count: usize) {
         self.received += count as u64;
         if let Some(since) = self.waiting_since.take() {
             self.waited += since.elapsed();
@@ -45,7 +45,7 @@ impl Pace {
     }
 
     /// This body has no pace to keep: it is one side of a conversation.
-    pub(super) fn forgive(&self) {
+    pub(in crate::listen) fn forgive(&self) {
         self.forgiven.store(true, Ordering::Relaxed);
     }
 
@@ -55,7 +55,7 @@ impl Pace {
     }
 
     /// Nothing is there: when waiting must end; `None` before the first byte.
-    pub(super) fn waits(&mut self) -> Option<Instant> {
+    pub(in crate::listen) fn waits(&mut self) -> Option<Instant> {
         if self.received == 0 || *self.forgiven.get_mut() {
             return None;
         }

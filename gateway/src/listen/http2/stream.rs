@@ -1,8 +1,10 @@
-//! One HTTP/2 request as Pingora sees it: Pingora's own stream, with a deadline that can end any wait.
+//! One HTTP/2 request as Pingora sees it: Pingora's own stream, with a deadline that can end any wait, and a least rate for
+//! its body.
 //!
 //! On HTTP/1 a request as a whole ends by `Conn`, whose reads fail once its deadline is over. Streams share their
 //! connection, so here the session itself has the deadline: Pingora waits for the client (or for news that it is gone) all
-//! the time it works on a request. Everything else is handed on; `decisions/0019` says why it is done like this.
+//! the time it works on a request. A body keeps the same pace as on HTTP/1, but for calls of gRPC, whose body is one side of
+//! a conversation. Everything else is handed on; `decisions/0019` says why it is done like this.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream as Messages;
-use http::HeaderMap;
+use http::{HeaderMap, Method, header};
 use pingora::ErrorType::{InternalError, ReadError};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, Result};
@@ -23,15 +25,18 @@ use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora::protocols::l4::socket::SocketAddr;
 
 use super::tally::Tally;
+use crate::listen::conn::Allowance;
 use crate::listen::conn::deadline::Deadline;
+use crate::listen::conn::pace::Pace;
 
 type Reader = Box<dyn Messages<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>;
 type Writer = Box<dyn CustomMessageWrite>;
 
-/// A stream with a deadline.
+/// A stream with a deadline and a pace.
 struct Stream {
     inner: HttpSession,
     deadline: Deadline,
+    pace: Pace,
     answered: bool,
     tally: Arc<Tally>,
 }
@@ -42,19 +47,26 @@ impl Drop for Stream {
     }
 }
 
-/// Gives a session of HTTP/2 a deadline, and the most that it waits for a client that takes nothing.
-pub(super) fn with_deadline(
+/// Gives a session of HTTP/2 a deadline, what its body is allowed, and the most that it waits for a client that takes nothing.
+pub(super) fn watched(
     session: ServerSession,
     write_timeout: Duration,
+    body: Allowance,
     tally: &Arc<Tally>,
 ) -> ServerSession {
     let ServerSession::H2(mut inner) = session else {
         return session;
     };
     inner.set_write_timeout(Some(write_timeout));
+    let mut pace = Pace::default();
+    pace.begin(body);
+    if is_call(inner.req_header()) {
+        pace.forgive();
+    }
     ServerSession::new_custom(Box::new(Stream {
         inner,
         deadline: Deadline::new(),
+        pace,
         answered: false,
         tally: tally.clone(),
     }))
@@ -71,6 +83,23 @@ pub(in crate::listen) fn set_deadline(
     // The one way to tell a session something that Pingora does not know of.
     stream.set_read_timeout(deadline.map(|at| at.saturating_duration_since(Instant::now())));
     true
+}
+
+/// From here on the body may come as slowly as it likes.
+pub(in crate::listen) fn forgive_pauses(session: &mut ServerSession) {
+    if let Some(stream) = session.as_custom_mut() {
+        // Told likewise: nobody waits for the end of a body that has none.
+        stream.set_total_drain_timeout(None);
+    }
+}
+
+/// A call of gRPC, whose client may be silent until it has something to say.
+fn is_call(head: &RequestHeader) -> bool {
+    let kind = head.headers.get(header::CONTENT_TYPE);
+    let kind = kind.map_or(&b""[..], |kind| kind.as_bytes());
+    let rest = kind.strip_prefix(b"application/grpc");
+    head.method == Method::POST
+        && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 fn over_time(cause: std::io::Error) -> Box<Error> {
@@ -93,13 +122,18 @@ impl Session for Stream {
 
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
         let Self {
-            inner, deadline, ..
+            inner,
+            deadline,
+            pace,
+            ..
         } = self;
-        tokio::select! {
+        let read = tokio::select! {
             biased;
-            read = inner.read_body_bytes() => read,
-            cause = poll_fn(|cx| deadline.poll(cx, None)) => Err(over_time(cause)),
-        }
+            read = inner.read_body_bytes() => read?,
+            cause = poll_fn(|cx| deadline.poll(cx, pace.waits())) => return Err(over_time(cause)),
+        };
+        pace.took(read.as_ref().map_or(0, Bytes::len));
+        Ok(read)
     }
 
     async fn drain_request_body(&mut self) -> Result<()> {
@@ -150,7 +184,11 @@ impl Session for Stream {
         self.inner.get_write_timeout()
     }
 
+    /// None forgives pauses, too.
     fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
+        if timeout.is_none() {
+            self.pace.forgive();
+        }
         self.inner.set_total_drain_timeout(timeout);
     }
 
@@ -185,13 +223,21 @@ impl Session for Stream {
 
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
         let Self {
-            inner, deadline, ..
+            inner,
+            deadline,
+            pace,
+            ..
         } = self;
-        tokio::select! {
+        // Otherwise it waits for news that the client is gone.
+        let for_body = !no_body_expected && !inner.is_body_done();
+        let due = |pace: &mut Pace| for_body.then(|| pace.waits()).flatten();
+        let read = tokio::select! {
             biased;
-            read = inner.read_body_or_idle(no_body_expected) => read,
-            cause = poll_fn(|cx| deadline.poll(cx, None)) => Err(over_time(cause)),
-        }
+            read = inner.read_body_or_idle(no_body_expected) => read?,
+            cause = poll_fn(|cx| deadline.poll(cx, due(pace))) => return Err(over_time(cause)),
+        };
+        pace.took(read.as_ref().map_or(0, Bytes::len));
+        Ok(read)
     }
 
     fn body_bytes_sent(&self) -> usize {
