@@ -222,3 +222,28 @@ fn a_bad_chunk_cuts_the_answer_and_its_connection() {
         assert_eq!(orders.connections(), 2, "{chunks:?}: a new connection");
     }
 }
+
+#[test]
+fn what_a_chunks_extension_holds_reaches_nobody() {
+    // Others may take a bare LF for the end of the line. Whatever it was: what leaves was framed by us.
+    for extension in ["a=\"b\"", "\u{1}\u{7f}", "\0", "a\nb", "\nxx"] {
+        let (gateway, orders) = gateway();
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        let answer = format!("{head}2;{extension}\r\nok\r\n0;{extension}\r\n\r\n");
+        orders.once(Script::raw(answer).ending(Ending::Keep));
+        let request = b"GET /first HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let seen = harness::raw(gateway.addr(), request);
+        let text = seen.text();
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
+        assert_eq!(
+            body,
+            Some("2\r\nok\r\n0\r\n\r\n"),
+            "{extension:?}: {text:?}"
+        );
+        assert_eq!(
+            gateway.get("/next").json()["target"],
+            "/next",
+            "{extension:?}"
+        );
+    }
+}
