@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use harness::wait::DEADLINE;
 use harness::{
@@ -215,6 +216,9 @@ fn a_successor_that_is_never_ready_is_told_to_go() {
     let backend = Backend::start();
     let gateway = gateway(&backend);
     let mut stalled = take(&gateway.path("control.sock"));
+    // It is given ten seconds, and those are no part of our own patience.
+    let patience = Duration::from_secs(10) + DEADLINE;
+    stalled.get_ref().set_read_timeout(Some(patience)).unwrap();
     let mut last = String::new();
     stalled.read_line(&mut last).unwrap();
     assert!(last.starts_with("refused "), "{last:?}");

@@ -96,7 +96,9 @@ fn opens_another_connection_where_a_target_allows_few_streams() {
     backend
         .streams_max(2)
         .on("/slow", H2Script::answer(200, "done").gated(&gate));
-    let gateway = plain(&backend, "");
+    // With several workers all could come to one that has no connection yet, and wait on its first together.
+    let text = format!("[server]\nworkers = 1\n{HEAD}protocol = \"h2\"\n");
+    let gateway = Gateway::start(Config::new(text).upstream("orders", backend.addr()));
     assert_eq!(gateway.get("/").status, 200);
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..6)

@@ -67,9 +67,12 @@ impl Instance {
 
     /// Waits until the log holds `text`.
     pub fn wait_log(&self, text: &str) {
-        wait::until(DEADLINE, &format!("{text:?} in the log"), || {
-            self.log().contains(text)
-        });
+        let found = wait::try_until(DEADLINE, || self.log().contains(text).then_some(()));
+        assert!(
+            found.is_some(),
+            "{text:?} is not in the log:\n{}",
+            self.log()
+        );
     }
 
     /// Waits for it to end by itself.
