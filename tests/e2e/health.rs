@@ -2,6 +2,7 @@
 
 mod breaker;
 mod checks;
+mod many;
 mod outlier;
 
 use std::net::SocketAddr;
