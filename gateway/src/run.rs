@@ -205,10 +205,12 @@ async fn open(
     let (source_again, shared) = (source.clone(), shared.clone());
     let reloader = Reloader::start(source_again, shared, listeners.clone(), admin.clone()).await;
     let reloader = reloader.map_err(|error| unfit(&error))?;
+    // Who sees that we are ready may start a successor at once.
+    let door = door(&server, sockets)?;
     control.ready(reloader.clone());
     let house = House {
         source,
-        door: door(&server, sockets)?,
+        door,
         reloader,
         listeners,
         control,
