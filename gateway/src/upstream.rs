@@ -162,13 +162,13 @@ impl Upstream {
             .iter()
             .map(|member| (&*member.target.address, &member.target))
             .collect();
-        let target = |address: &Arc<str>| match known.get(&**address) {
-            Some(target) => (*target).clone(),
-            None => {
-                let metrics = metrics.target(&self.config.name, address);
-                let in_flight = self.in_flight.clone();
-                Arc::new(Target::new(address.clone(), metrics, in_flight, added))
+        let target = |address: &Arc<str>| {
+            if let Some(target) = known.get(&**address) {
+                return (*target).clone();
             }
+            let metrics = metrics.target(&self.config.name, address);
+            let in_flight = self.in_flight.clone();
+            Arc::new(Target::new(address.clone(), metrics, in_flight, added))
         };
         let members = members::of(&self.config.targets, &hosts, target);
         let ready = Ready::new(self, hosts, members);

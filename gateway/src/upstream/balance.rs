@@ -241,9 +241,11 @@ impl Search<'_> {
     /// Whether a target may be picked.
     pub(super) fn accepts(&self, endpoint: &Endpoint) -> bool {
         let tried = |tried: &Arc<Target>| Arc::ptr_eq(tried, &endpoint.target);
-        (!self.good || endpoint.target.standing.is_good())
-            && !(self.wary && endpoint.is_refused())
-            && !(self.fresh && self.wish.tried.iter().any(tried))
+        if self.good && !endpoint.target.standing.is_good() {
+            return false;
+        }
+        let refused = self.wary && endpoint.is_refused();
+        !(refused || self.fresh && self.wish.tried.iter().any(tried))
     }
 
     /// Whether a target may be picked for this very request: while it starts slowly, it takes some only.
