@@ -136,6 +136,10 @@ impl Plugin for Auth {
         config.files()
     }
 
+    fn stores(config: &AuthConfig) -> Vec<At<String>> {
+        config.stores()
+    }
+
     fn compile(config: &AuthConfig, build: &mut Build<'_, Self>) -> Result<Self, CompileError> {
         let entry = |(index, config)| Entry::compile(config, index, build);
         let entries = config.providers.iter().enumerate().map(entry);

@@ -109,6 +109,13 @@ impl AuthConfig {
             .flat_map(|provider| provider.kind.files())
             .collect()
     }
+
+    /// The stores that the providers use.
+    pub(super) fn stores(&self) -> Vec<At<String>> {
+        let providers = self.providers.iter();
+        let stores = providers.filter_map(|provider| provider.kind.store());
+        stores.cloned().collect()
+    }
 }
 
 impl KindConfig {
@@ -122,6 +129,19 @@ impl KindConfig {
             | Self::ApiKey(_)
             | Self::Basic(_)
             | Self::ClientCertificate(_) => Vec::new(),
+        }
+    }
+
+    /// The store that it uses.
+    pub(super) fn store(&self) -> Option<&At<String>> {
+        match self {
+            Self::Oidc(config) => config.store.as_ref(),
+            Self::Jwt(_)
+            | Self::Introspection(_)
+            | Self::Forward(_)
+            | Self::ApiKey(_)
+            | Self::Basic(_)
+            | Self::ClientCertificate(_) => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The providers: one enum, no pointer to a trait on the way of a request. One object for all routes that name it; it
 //! outlives reloads that do not change it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -21,7 +22,7 @@ use super::verdict::Verdict;
 use crate::contract::build::Pool;
 use crate::contract::consumers::Directory;
 use crate::contract::prelude::*;
-use crate::contract::services::Services;
+use crate::contract::services::{Services, Store};
 
 /// Most bytes of a file with keys.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -29,12 +30,30 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// All providers of a snapshot.
 pub type Providers = Pool<Definition, Provider>;
 
-/// What makes a provider the same as before a reload: its table, and what the files and secrets that it names hold.
+/// What makes a provider the same as before a reload: its table, what the files and secrets that it names hold, and its
+/// store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
     kind: KindConfig,
     /// SHA-256 of each.
     named: Vec<u8>,
+    store: Option<InUse>,
+}
+
+/// A store: another one of the same name is not the same.
+#[derive(Clone)]
+struct InUse(Arc<dyn Store>);
+
+impl PartialEq for InUse {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InUse")
+    }
 }
 
 /// A provider.
@@ -80,9 +99,12 @@ impl Definition {
             let text = read.map_err(|error| CompileError::from_error(&error).at(secret.span()))?;
             named.extend_from_slice(digest(&SHA256, text.expose().as_bytes()).as_ref());
         }
+        let store = kind.store();
+        let store = store.and_then(|name| services.stores.get(name.as_str()).cloned());
         Ok(Self {
             kind: kind.clone(),
             named,
+            store: store.map(InUse),
         })
     }
 

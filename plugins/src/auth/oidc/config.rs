@@ -73,7 +73,7 @@ pub struct OidcConfig {
     pub(super) cookie: Box<str>,
     pub(super) cookie_keys: Vec<At<SecretRef>>,
     pub(super) session_max: Duration,
-    pub(super) store: Option<At<String>>,
+    pub(in crate::auth) store: Option<At<String>>,
     pub(super) mapping: Mapping,
 }
 

@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::*;
+use crate::auth::config::KindConfig;
+use crate::auth::provider::Definition;
 use crate::contract::services::{Boxed, Clock, Files, Script};
 use crate::contract::testing::{TestRequest, wait};
 
@@ -307,11 +309,19 @@ fn a_cookie_of_the_one_kind_is_none_of_the_other() {
 }
 
 #[test]
-fn keys_have_thirty_two_bytes_and_stores_are_there() {
+fn keys_have_thirty_two_bytes() {
     let scene = Scene::new();
     let wrong = |more: &str| scene.compiled(more).err().unwrap().message;
     assert!(wrong("cookie-keys = ['env:KEY', 'env:SHORT']").contains("at least 32 bytes"));
-    assert!(wrong(&format!("{KEYS}\nstore = 'other'")).contains("no [store.other]"));
+}
+
+#[test]
+fn another_store_of_the_same_name_makes_another_provider() {
+    let kind = KindConfig::Oidc(config(&format!("{KEYS}\nstore = 'shared'")));
+    let definition = |scene: &Scene| Definition::new(&kind, &scene.services).unwrap();
+    let (one, other) = (Scene::new(), Scene::new());
+    assert_eq!(definition(&one), definition(&one));
+    assert_ne!(definition(&one), definition(&other));
 }
 
 #[test]
