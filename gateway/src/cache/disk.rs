@@ -52,6 +52,9 @@ const WAITING_MAX: usize = 4096;
 /// The least that the answers that wait may weigh together; otherwise a quarter of the memory.
 const WAITING_LEAST: usize = 1 << 20;
 
+/// While more content than this is on its way to files, no other answer sets out.
+const APPENDING_MAX: usize = 32 << 20;
+
 /// How long an answer to a purge waits until it is on record.
 const ON_RECORD: Duration = Duration::from_secs(5);
 
@@ -228,9 +231,10 @@ impl Disk {
         taken
     }
 
-    /// Begins a file for an answer that is too large for memory; none while the directory is not ours.
+    /// Begins a file for an answer that is too large for memory; none while the directory is not ours, or behind.
     pub(super) fn spool(&self, entry: &Arc<Entry>) -> Option<Arc<Spool>> {
-        if !self.ours.load(Ordering::Acquire) || self.is_closed() {
+        let busy = self.queue.appending() > APPENDING_MAX;
+        if busy || !self.ours.load(Ordering::Acquire) || self.is_closed() {
             Counts::add(&self.counts.refused);
             return None;
         }

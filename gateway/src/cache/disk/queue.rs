@@ -45,6 +45,8 @@ struct Inner {
     /// What the answers weigh that wait to be written, and how many there are.
     weight: usize,
     keeps: usize,
+    /// The same of content that is on its way to files.
+    appending: usize,
     unlinks: Vec<Arc<Stored>>,
     closed: bool,
 }
@@ -56,9 +58,20 @@ impl Queue {
         if inner.closed {
             return;
         }
-        inner.commands.push_back((command, 0));
+        let weight = if let Command::Append(_, piece) = &command {
+            piece.len()
+        } else {
+            0
+        };
+        inner.appending += weight;
+        inner.commands.push_back((command, weight));
         drop(inner);
         self.wake.notify_one();
+    }
+
+    /// What content weighs that is on its way to files.
+    pub(super) fn appending(&self) -> usize {
+        self.inner.lock().appending
     }
 
     /// Adds an answer of this weight, unless too many wait or too much.
@@ -105,6 +118,8 @@ impl Queue {
         if matches!(command, Command::Keep(_)) {
             inner.keeps -= 1;
             inner.weight -= weight;
+        } else {
+            inner.appending -= weight;
         }
         Some(command)
     }

@@ -24,7 +24,7 @@ const THREADS: usize = 4;
 const WAITING_MAX: usize = 1024;
 
 /// How long one may wait.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(3);
 
 /// Why nothing was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
