@@ -175,6 +175,28 @@ fn what_an_origin_has_confirmed_stays_confirmed() {
     assert_eq!(gateway.metric("gateway_cache_disk_failures_total", &[]), 0);
 }
 
+#[test]
+fn a_stale_answer_from_disk_is_given_while_a_new_one_is_fetched() {
+    let (directory, orders) = (Directory::new(), Backend::start());
+    let gateway = directory.start("1MiB", &orders);
+    let control = "max-age=0, stale-while-revalidate=3600";
+    orders.always(Script::answer(200, "old").header("cache-control", control));
+    assert_eq!(fetch(&gateway, "/").text(), "old");
+    stop(gateway);
+    let gateway = directory.start("1MiB", &orders);
+    orders.always(lasting("new"));
+    assert_eq!(fetch(&gateway, "/").text(), "old");
+    orders.wait_requests(2);
+    wait::until(DEADLINE, "the new answer", || {
+        fetch(&gateway, "/").text() == "new"
+    });
+    assert_eq!(orders.requests().len(), 2);
+    stop(gateway);
+    let gateway = directory.start("1MiB", &orders);
+    assert_eq!(fetch(&gateway, "/").text(), "new");
+    assert_eq!(orders.requests().len(), 2);
+}
+
 /// Content that says by itself whether it is right.
 fn content(number: usize) -> Vec<u8> {
     let word = format!("{number:08}");

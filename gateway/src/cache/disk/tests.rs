@@ -343,6 +343,36 @@ fn a_file_that_came_back_is_held_against_what_is_on_record() {
     assert_eq!(directory.files().len(), 1);
 }
 
+/// However far the directory is known by then.
+#[test]
+fn a_purge_at_the_start_reaches_what_is_not_known_yet() {
+    for soft in [false, true] {
+        let directory = Directory::new();
+        let zone = zone_on(&directory, 64 << 20, 64 << 20);
+        settled(zone);
+        for number in 0..300 {
+            put(zone, &format!("/{number}"), b"x");
+        }
+        close(zone);
+        assert_eq!(directory.files().len(), 300);
+        let zone = zone_on(&directory, 64 << 20, 64 << 20);
+        let zones: [&'static Zone; 1] = [zone];
+        purge::purge(&zones, &Target::Tag("tag".to_owned()), soft);
+        settled(zone);
+        let all: Vec<_> = (0..300)
+            .filter_map(|number| found(zone, &format!("/{number}")))
+            .collect();
+        assert_eq!(all.len(), if soft { 300 } else { 0 });
+        assert!(all.iter().all(|entry| entry.is_expired()));
+        close(zone);
+        let zone = zone_on(&directory, 64 << 20, 64 << 20);
+        settled(zone);
+        let first = found(zone, "/0");
+        assert_eq!(first.map(|entry| entry.is_expired()), soft.then_some(true));
+        close(zone);
+    }
+}
+
 #[test]
 fn a_damaged_record_speaks_against_everything() {
     let record = Record::new(5, true, Target::Tag("x".to_owned()));
