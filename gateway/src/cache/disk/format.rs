@@ -212,8 +212,11 @@ pub fn parse(file: &[u8]) -> Result<(End, Head, &[u8]), Torn> {
     Ok((end, decode(head)?, body))
 }
 
+/// A file: its end, its table of checksums, its head, its content.
+pub type Parts<'a> = (End, &'a [u8], &'a [u8], &'a [u8]);
+
 /// Takes a whole file apart without looking at content and head.
-pub fn parts(file: &[u8]) -> Result<(End, &[u8], &[u8], &[u8]), Torn> {
+pub fn parts(file: &[u8]) -> Result<Parts<'_>, Torn> {
     let short = || Torn("too short");
     let (rest, end) = file.split_last_chunk::<END>().ok_or_else(short)?;
     let end = End::read(end, file.len() as u64)?;

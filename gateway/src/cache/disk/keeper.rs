@@ -22,13 +22,13 @@ mod write;
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How long it rests when there is nothing to do.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(1);
 
 /// After a write has failed, the next answers are not written for so long.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// How often the same trouble is complained of.
-const COMPLAIN: Duration = Duration::from_secs(60);
+const COMPLAIN: Duration = Duration::from_mins(1);
 
 /// The record of purges is emptied when it is longer.
 const RECORD_MAX: u64 = 1 << 20;

@@ -113,9 +113,10 @@ fn place(words: &mut Words<'_>) -> Result<Place, Torn> {
     Ok(Place {
         key: Key::stored(words.bytes()?),
         url: words.text()?.into(),
-        query: match words.flag()? {
-            false => None,
-            true => Some(words.text()?.into()),
+        query: if words.flag()? {
+            Some(words.text()?.into())
+        } else {
+            None
         },
         rule: Arc::new(rule(words)?),
     })

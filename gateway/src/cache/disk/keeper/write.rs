@@ -139,13 +139,12 @@ impl Keeper<'_> {
 
     fn try_append(&mut self, spool: &Arc<Spool>, piece: &[u8]) -> io::Result<usize> {
         let mut writing = spool.writer.lock();
-        let mut writer = match writing.take() {
-            Some(writer) => writer,
-            None => {
-                let writer = self.retried(|root| Writer::create(root, spool.stamp))?;
-                spool.begun(writer.file.clone());
-                writer
-            }
+        let mut writer = if let Some(writer) = writing.take() {
+            writer
+        } else {
+            let writer = self.retried(|root| Writer::create(root, spool.stamp))?;
+            spool.begun(writer.file.clone());
+            writer
         };
         let appended = writer.append(piece);
         let so_far = writer.length();
