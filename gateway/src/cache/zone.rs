@@ -226,7 +226,9 @@ impl Zone {
         while self.bytes.load(Ordering::Relaxed) > limit && self.give_way(limit, &mut spared) {}
         if !spared.is_empty() {
             let mut ledger = self.ledger.lock();
-            spared.into_iter().for_each(|entry| ledger.put_back(entry));
+            for entry in spared {
+                ledger.put_back(entry);
+            }
         }
         // Heads alone must not fill the memory.
         while self.heads.load(Ordering::Relaxed) > limit / 2 {
