@@ -40,7 +40,7 @@ fn entry(fields: &[(String, Vec<u8>)], query: Option<String>, tags: &[String]) -
         times: Times {
             arrived: UNIX_EPOCH + Duration::from_micros(1_234_567),
             initial_age: Duration::from_secs(1),
-            lifetime: Duration::from_secs(60),
+            lifetime: Duration::from_mins(1),
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::from_secs(9),
             strict: true,
