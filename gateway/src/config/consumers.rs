@@ -204,19 +204,4 @@ mod tests {
         assert_eq!(names("# nobody yet\n\n"), (vec![], vec![]));
         assert_eq!(names("[other.a]\n").1.len(), 1);
     }
-
-    /// Not for every day: `cargo test --release -p gateway -- --ignored a_million_consumers --nocapture`.
-    #[test]
-    #[ignore = "takes seconds and a gigabyte"]
-    fn a_million_consumers() {
-        let text = many(1_000_000);
-        let start = std::time::Instant::now();
-        let (names, _) = names(&text);
-        println!(
-            "{} consumers, {} MiB in {:?}",
-            names.len(),
-            text.len() >> 20,
-            start.elapsed()
-        );
-    }
 }

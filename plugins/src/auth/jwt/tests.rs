@@ -186,29 +186,3 @@ fn believes_what_explain_declares() {
         Verdict::Rejected(Reason::Claim)
     ));
 }
-
-const ROUNDS: u32 = 1_000_000;
-
-/// `cargo test --release -p plugins -- --ignored --nocapture time_of_a_remembered_token`
-#[tokio::test]
-#[ignore = "a measurement, not a verdict"]
-async fn time_of_a_remembered_token() {
-    let (provider, consumers) = (by_secret(""), Directory::default());
-    let token = token(&json!({ "x": "y".repeat(400) }));
-    let request = TestRequest::get("http://a/");
-    let view = request.view();
-    let source = Source::Header(HeaderName::from_static("x"));
-    let credential = Credential {
-        text: token.as_str().into(),
-        source,
-    };
-    let start = std::time::Instant::now();
-    for _ in 0..ROUNDS {
-        let verdict = provider.judge(&credential, &view, &consumers).await;
-        assert!(matches!(
-            std::hint::black_box(verdict),
-            Verdict::Accepted(_)
-        ));
-    }
-    eprintln!("{} bytes: {:?} each", token.len(), start.elapsed() / ROUNDS);
-}
