@@ -5,8 +5,9 @@
 //! arrives; `decisions/0009` has the figures. It also gives us the fields themselves, where Pingora's own methods would parse
 //! every name again.
 
-use http::{HeaderMap, Request, Response, request, response};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{Request, request};
+use pingora::http::RequestHeader;
+pub(super) use plugins::contract::view::change_fields as response;
 
 /// Drops the map of a request's head.
 pub(super) fn request(head: &mut RequestHeader) {
@@ -22,19 +23,6 @@ pub(super) fn change<T>(
     let mut parts = request::Parts::from(std::mem::replace(head, empty));
     let result = change(&mut parts);
     *head = RequestHeader::from(parts);
-    result
-}
-
-/// Changes the fields of a response's head. A reason phrase of the upstream's own goes with the map: it has no meaning
-/// (RFC 9112 section 4).
-pub(super) fn response<T>(
-    head: &mut ResponseHeader,
-    change: impl FnOnce(&mut HeaderMap) -> T,
-) -> T {
-    let empty = ResponseHeader::from(Response::new(()).into_parts().0);
-    let mut parts = response::Parts::from(std::mem::replace(head, empty));
-    let result = change(&mut parts.headers);
-    *head = ResponseHeader::from(parts);
     result
 }
 

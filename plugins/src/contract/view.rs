@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use http::{HeaderMap, Method};
+use http::response::Parts;
+use http::{HeaderMap, Method, Response};
 use pingora_http::ResponseHeader;
 
 use super::facts::Facts;
@@ -83,6 +84,26 @@ pub struct ResponseView<'a> {
     pub head: &'a mut ResponseHeader,
     /// Whether the gateway made it.
     pub ours: bool,
+}
+
+impl ResponseView<'_> {
+    /// Changes the fields themselves: the head's own methods parse and copy every name.
+    pub fn change<T>(&mut self, change: impl FnOnce(&mut HeaderMap) -> T) -> T {
+        change_fields(self.head, change)
+    }
+}
+
+/// Changes the fields of an answer's head, which forgets the letter case of their names. A reason phrase of the upstream's
+/// own goes with it: it has no meaning (RFC 9112 section 4).
+pub fn change_fields<T>(
+    head: &mut ResponseHeader,
+    change: impl FnOnce(&mut HeaderMap) -> T,
+) -> T {
+    let empty = ResponseHeader::from(Response::new(()).into_parts().0);
+    let mut parts = Parts::from(std::mem::replace(head, empty));
+    let result = change(&mut parts.headers);
+    *head = ResponseHeader::from(parts);
+    result
 }
 
 /// Nothing was captured.

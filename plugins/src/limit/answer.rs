@@ -4,14 +4,13 @@
 //! `"plans";q=100;w=60` says what may be used at once and in how many seconds it comes back, `"plans";r=42;t=35` what
 //! is left and in how many seconds all of it will be. Several limits on one route are several members of the list.
 
-use std::fmt::Write;
-
-use http::{HeaderName, HeaderValue};
-use pingora_http::ResponseHeader;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::config::LimitConfig;
 use super::written::RawHeaders;
 use super::{Verdict, seconds};
+use crate::contract::view::ResponseView;
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -22,8 +21,8 @@ static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// What a policy writes into answers.
 pub(super) struct Fields {
     which: RawHeaders,
-    /// `"plans"`
-    name: Box<str>,
+    /// What `RateLimit` starts with: `"plans";r=`
+    start: Box<[u8]>,
     /// Of each plan: what may be used, and `RateLimit-Policy`.
     plans: Box<[(u64, Option<HeaderValue>)]>,
 }
@@ -44,39 +43,44 @@ impl Fields {
         Self {
             which: config.headers,
             plans: config.counts.plans.iter().map(plan).collect(),
-            name: name.into(),
+            start: format!("\"{name}\";r=").into_bytes().into(),
         }
     }
 
     /// Writes the fields of one request.
-    pub(super) fn write(&self, plan: usize, verdict: &Verdict, head: &mut ResponseHeader) {
+    pub(super) fn write(&self, plan: usize, verdict: &Verdict, response: &mut ResponseView<'_>) {
         let Some((count, policy)) = self.plans.get(plan) else {
             return;
         };
-        if matches!(self.which, RawHeaders::Ietf | RawHeaders::Both) {
-            if let Some(policy) = policy {
-                append(head, &POLICY, policy.clone());
+        response.change(|fields| {
+            if matches!(self.which, RawHeaders::Ietf | RawHeaders::Both) {
+                append(fields, &POLICY, policy.clone());
+                append(fields, &RATE_LIMIT, self.left(verdict));
             }
-            if let Some(left) = self.left(verdict) {
-                append(head, &RATE_LIMIT, left);
+            if matches!(self.which, RawHeaders::Legacy | RawHeaders::Both) {
+                legacy(*count, verdict, fields);
             }
-        }
-        if matches!(self.which, RawHeaders::Legacy | RawHeaders::Both) {
-            legacy(*count, verdict, head);
-        }
+        });
     }
 
+    /// `"plans";r=42;t=35`, in one piece of memory of just that length.
     fn left(&self, verdict: &Verdict) -> Option<HeaderValue> {
-        let mut text = String::with_capacity(self.name.len() + 48);
-        let (left, reset) = (verdict.remaining, seconds(verdict.reset));
-        write!(text, "\"{}\";r={left};t={reset}", self.name).ok()?;
-        HeaderValue::try_from(text).ok()
+        const RESET: &[u8] = b";t=";
+        let (mut left, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let left = left.format(verdict.remaining);
+        let reset = reset.format(seconds(verdict.reset));
+        let length = self.start.len() + left.len() + RESET.len() + reset.len();
+        let mut text = Vec::with_capacity(length);
+        for part in [&*self.start, left.as_bytes(), RESET, reset.as_bytes()] {
+            text.extend_from_slice(part);
+        }
+        HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
     }
 }
 
 /// There is one set of these: of several limits the one of which least is left. Reset is in seconds from now.
-fn legacy(count: u64, verdict: &Verdict, head: &mut ResponseHeader) {
-    let written = head.headers.get(&REMAINING);
+fn legacy(count: u64, verdict: &Verdict, fields: &mut HeaderMap) {
+    let written = fields.get(&REMAINING);
     let least = written.and_then(|left| left.to_str().ok()?.parse::<u64>().ok());
     if least.is_some_and(|least| least <= verdict.remaining) {
         return;
@@ -86,12 +90,14 @@ fn legacy(count: u64, verdict: &Verdict, head: &mut ResponseHeader) {
         (&REMAINING, verdict.remaining),
         (&RESET, seconds(verdict.reset)),
     ] {
-        // Fails only for names that are no header's.
-        drop(head.insert_header(name.clone(), HeaderValue::from(number)));
+        // Fails only beyond the most fields that a map can hold.
+        drop(fields.try_insert(name, HeaderValue::from(number)));
     }
 }
 
-fn append(head: &mut ResponseHeader, name: &HeaderName, value: HeaderValue) {
-    // Fails only for names that are no header's.
-    drop(head.append_header(name.clone(), value));
+fn append(fields: &mut HeaderMap, name: &'static HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        // Fails only beyond the most fields that a map can hold.
+        drop(fields.try_append(name, value));
+    }
 }

@@ -159,7 +159,7 @@ impl<K: Kind> Plugin for Limit<K> {
     ) {
         // Whoever is only watched should not see it.
         if let (Some(taken), Mode::Enforce) = (state, self.config.mode) {
-            self.fields.write(taken.0, &taken.1, response.head);
+            self.fields.write(taken.0, &taken.1, response);
         }
     }
 }
