@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use plugins::auth::hash::{self, KeyHash};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::{answer, complain};
 
@@ -28,7 +29,7 @@ enum What {
         #[arg(long)]
         stdin: bool,
     },
-    /// Hash the password on the first line of standard input
+    /// Hash a password: typed on a terminal, which does not show it, or on the first line of standard input
     Password,
 }
 
@@ -60,14 +61,42 @@ fn made(what: &What) -> Result<String, String> {
     }
 }
 
-/// The first line of standard input, without its end.
+/// A terminal that does not show what is typed, until this value is gone.
+struct Hidden(Termios);
+
+impl Hidden {
+    /// `None` where standard input is no terminal.
+    fn start() -> io::Result<Option<Self>> {
+        if !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        let before = tcgetattr(io::stdin())?;
+        let mut modes = before.clone();
+        modes.local_modes.remove(LocalModes::ECHO);
+        // The end of the line is shown: what comes next starts on a new one.
+        modes.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &modes)?;
+        Ok(Some(Self(before)))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // A terminal that has gone away needs no echo.
+        tcsetattr(io::stdin(), OptionalActions::Flush, &self.0).ok();
+    }
+}
+
+/// The first line of standard input, without its end. A terminal does not show it.
 fn line(what: &str) -> Result<String, String> {
-    if io::stdin().is_terminal() {
-        complain(&format!("Type the {what}; it is shown while you type:\n"));
+    let hidden = Hidden::start().map_err(|error| format!("cannot hide the {what}: {error}"))?;
+    if hidden.is_some() {
+        complain(&format!("Type the {what}; it is not shown: "));
     }
     let mut text = String::new();
     let mut input = io::stdin().lock().take(BYTES_MAX + 2);
     let read = input.read_line(&mut text);
+    drop(hidden);
     read.map_err(|error| format!("cannot read the {what}: {error}"))?;
     let text = text.trim_end_matches(['\n', '\r']);
     match u64::try_from(text.len()) {

@@ -1,6 +1,6 @@
 //! `gateway hash` makes credentials, and the gateway takes them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use harness::{Backend, Gateway};
@@ -76,6 +76,43 @@ fn what_is_hashed_here_is_known_there() {
         let answer = gateway.request("GET", "/a", &[("authorization", &header)], b"");
         assert_refused(&answer, 401, "auth.invalid");
     }
+}
+
+#[test]
+fn a_terminal_does_not_show_the_password() {
+    // `script` makes a terminal and passes on what is typed and shown.
+    let command = format!("{} hash password", Gateway::binary().display());
+    let mut process = Command::new("script")
+        .args([
+            "--quiet",
+            "--flush",
+            "--return",
+            "--command",
+            &command,
+            "/dev/null",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keyboard, mut screen) = (
+        process.stdin.take().unwrap(),
+        process.stdout.take().unwrap(),
+    );
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"it is not shown: ") {
+        let mut byte = [0];
+        screen.read_exact(&mut byte).unwrap();
+        shown.push(byte[0]);
+    }
+    keyboard.write_all(b"lovelace\n").unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    assert!(process.wait().unwrap().success());
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(
+        shown.contains("$argon2id$") && !shown.contains("lovelace"),
+        "{shown}"
+    );
 }
 
 #[test]
