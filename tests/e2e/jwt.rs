@@ -1,5 +1,7 @@
 //! `[auth.NAME] jwt`: tokens that are signed, by keys of files, of the environment and of a provider that changes them.
 
+mod sizes;
+
 use harness::tokens::{self, Issuer, claims, key_set, secret_token};
 use harness::{Backend, Config, Gateway, Response, Script};
 use serde_json::json;

@@ -74,10 +74,15 @@ pub fn secret_token(secret: &[u8], claims: &Value) -> String {
     encode(&Header::default(), claims, &key).expect("claims that can be signed")
 }
 
+/// The text of the set of these issuers' keys.
+pub fn key_set_text(issuers: &[&Issuer]) -> String {
+    let keys: Vec<Value> = issuers.iter().map(|issuer| issuer.jwk()).collect();
+    json!({ "keys": keys }).to_string()
+}
+
 /// The set of these issuers' keys, as a provider answers.
 pub fn key_set(issuers: &[&Issuer]) -> Script {
-    let keys: Vec<Value> = issuers.iter().map(|issuer| issuer.jwk()).collect();
-    let answer = Script::answer(200, json!({ "keys": keys }).to_string());
+    let answer = Script::answer(200, key_set_text(issuers));
     answer.header("Content-Type", "application/jwk-set+json")
 }
 
