@@ -51,6 +51,7 @@ pub mod verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::header::WWW_AUTHENTICATE;
 use serde_json::{Map, Value as Json};
 
 use crate::contract::build::Build;
@@ -210,10 +211,14 @@ impl Plugin for Auth {
 
     fn on_response(
         &self,
-        _request: &RequestView<'_>,
+        request: &RequestView<'_>,
         response: &mut ResponseView<'_>,
         state: &mut Remembered,
     ) {
+        let unknown = response.ours && response.head.status == StatusCode::UNAUTHORIZED;
+        if unknown && request.facts.identity().is_none() {
+            self.challenge(response);
+        }
         for cookie in state.extra.iter().flat_map(|extra| &extra.set_cookie) {
             // Fails only beyond the most fields that a map can hold.
             drop(
@@ -348,6 +353,24 @@ impl Auth {
         let providers = self.entries.iter();
         let challenges = providers.map(|entry| entry.provider.challenges());
         challenged(&MISSING, challenges.map(|it| it.missing.as_ref()))
+    }
+
+    /// Says how to become somebody, in a 401 of a plugin below that wants to know who asks.
+    fn challenge(&self, response: &mut ResponseView<'_>) {
+        if response.head.headers.contains_key(WWW_AUTHENTICATE) {
+            return;
+        }
+        let mut said: Vec<&HeaderValue> = Vec::new();
+        for entry in &self.entries {
+            let challenge = entry.provider.challenges().missing.as_ref();
+            said.extend(challenge.filter(|challenge| !said.contains(challenge)));
+        }
+        response.change(|fields| {
+            for challenge in said {
+                // Fails only beyond the most fields that a map can hold.
+                drop(fields.try_append(WWW_AUTHENTICATE, challenge.clone()));
+            }
+        });
     }
 
     /// `explain` says what a token holds, and nobody checks it.

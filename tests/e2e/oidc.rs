@@ -1,6 +1,7 @@
 //! `[auth.NAME] oidc`: browsers log in at a real identity provider, and keep a session that nobody can forge.
 
 mod provider;
+mod stored;
 
 use harness::{Authority, Backend, Config, Gateway, Idp, Page, Tls, Visitor};
 
@@ -42,8 +43,8 @@ fn text(issuer: &str, external: &str, more: &str) -> String {
 
 const KEYS: &str = r#"cookie-keys = ["env:COOKIE_KEY"]"#;
 
-fn config(idp: &Idp, orders: &Backend, more: &str) -> Config {
-    let text = text(&idp.issuer(), "http://@address.public@", more);
+fn config(idp: &Idp, orders: &Backend, more: &str, tables: &str) -> Config {
+    let text = text(&idp.issuer(), "http://@address.public@", more) + tables;
     keyed(Config::new(text).upstream("orders", orders.addr()))
 }
 
@@ -63,8 +64,12 @@ struct Place {
 
 impl Place {
     fn new(more: &str) -> Self {
+        Self::with(more, "")
+    }
+
+    fn with(more: &str, tables: &str) -> Self {
         let (idp, orders) = (Idp::start(), Backend::start());
-        let gateway = Gateway::start(config(&idp, &orders, more));
+        let gateway = Gateway::start(config(&idp, &orders, more, tables));
         let place = Self {
             idp,
             gateway,
@@ -271,13 +276,13 @@ fn keys_for_cookies_are_replaced_one_by_one() {
     let both = r#"cookie-keys = ["env:COOKIE_KEY_NEW", "env:COOKIE_KEY"]"#;
     place
         .gateway
-        .rewrite_and_wait(config(&place.idp, &place.orders, both));
+        .rewrite_and_wait(config(&place.idp, &place.orders, both, ""));
     assert_eq!(place.fetch(&mut visitor).response.status, 200);
     let mut later = place.visitor("bob");
     let new = r#"cookie-keys = ["env:COOKIE_KEY_NEW"]"#;
     place
         .gateway
-        .rewrite_and_wait(config(&place.idp, &place.orders, new));
+        .rewrite_and_wait(config(&place.idp, &place.orders, new, ""));
     assert_refused(&place.fetch(&mut visitor).response, 401, "auth.invalid");
     assert_eq!(place.fetch(&mut later).response.status, 200);
 }
@@ -342,6 +347,32 @@ fn tokens_are_refreshed_and_the_old_cookie_still_counts_for_a_while() {
     visitor.restore(&first);
     assert_eq!(place.fetch(&mut visitor).response.status, 200);
     assert_eq!(place.idp.answered("/token", 400), 0);
+}
+
+#[test]
+fn the_upstream_gets_the_token_of_the_session_and_no_other() {
+    let place = Place::new(&format!("{KEYS}, forward-token = true"));
+    place.idp.token_seconds(1);
+    let mut visitor = place
+        .visitor("alice")
+        .header("authorization", "Bearer mine");
+    let bearer = || {
+        let seen = place.orders.last();
+        seen.header("authorization").unwrap_or_default().to_owned()
+    };
+    let first = bearer();
+    assert!(first.starts_with("Bearer ") && first.len() > 20, "{first}");
+    harness::wait::until(harness::wait::DEADLINE, "a refresh", || {
+        assert_eq!(place.fetch(&mut visitor).response.status, 200);
+        place.idp.answered("/token", 200) > 1
+    });
+    assert_eq!(place.fetch(&mut visitor).response.status, 200);
+    let later = bearer();
+    assert!(
+        later.starts_with("Bearer ") && later != first && later != "Bearer mine",
+        "{later}"
+    );
+    assert!(!place.gateway.log().contains(&later));
 }
 
 #[test]

@@ -78,6 +78,22 @@ impl AuthConfig {
         self.optional
     }
 
+    /// Whether claims can bring somebody into a group whom no consumer's table names.
+    pub fn brings_groups(&self) -> bool {
+        self.providers.iter().any(|provider| {
+            let mapping = match &*provider.kind {
+                KindConfig::Jwt(config) => Some(&config.mapping),
+                KindConfig::Introspection(config) => Some(&config.mapping),
+                KindConfig::Oidc(config) => Some(&config.mapping),
+                KindConfig::ApiKey(_)
+                | KindConfig::Basic(_)
+                | KindConfig::Forward(_)
+                | KindConfig::ClientCertificate(_) => None,
+            };
+            mapping.is_some_and(|mapping| mapping.groups.is_some())
+        })
+    }
+
     /// Pages that the providers answer themselves, and to which browsers are sent.
     pub fn pages(&self) -> impl Iterator<Item = Page<'_>> {
         self.providers

@@ -185,16 +185,31 @@ fn authorization(headers: &HeaderMap, scheme: Scheme) -> Presented<'_> {
 fn token68(bytes: &[u8]) -> Option<&str> {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let (text, _) = bytes.split_at(bytes.len() - padding);
-    // To the end whatever is found: so the compiler looks at many bytes at once, and tokens are long.
-    let fits = text.iter().fold(true, |fits, byte| fits & is_token68(*byte));
-    if text.is_empty() || !fits {
+    if !is_unpadded(text) {
         return None;
     }
     std::str::from_utf8(bytes).ok()
 }
 
-/// Letters, digits and `-._~+/`, without a branch.
-fn is_token68(byte: u8) -> bool {
+/// Whether a text is a token68, and so can follow a scheme.
+pub(super) fn is_token68(bytes: &[u8]) -> bool {
+    token68(bytes).is_some()
+}
+
+/// To the end whatever is found: so the compiler looks at many bytes at once, and tokens are long.
+fn is_unpadded(text: &[u8]) -> bool {
+    !text.is_empty()
+        && text
+            .iter()
+            .fold(true, |fits, byte| fits & fits_token68(*byte))
+}
+
+/// Letters, digits and `-._~+/`.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch would make it one byte at a time"
+)]
+fn fits_token68(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     // `-`, `.` and `/` stand before the digits.
     let digit = byte.wrapping_sub(b'-') <= b'9' - b'-';
@@ -320,7 +335,7 @@ mod tests {
     fn a_token_has_the_bytes_of_its_grammar() {
         for byte in 0..=u8::MAX {
             let expected = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-            assert_eq!(is_token68(byte), expected, "{byte:#x}");
+            assert_eq!(fits_token68(byte), expected, "{byte:#x}");
         }
     }
 

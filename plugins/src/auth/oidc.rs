@@ -18,6 +18,7 @@
 //! * `callback-path` and `logout-path` are answered here on every route that has this `auth`, so one of them must match
 //!   them. A logout is a POST from a page of ours (else 403 `auth.origin`, 405 `auth.logout-method`). A login that goes wrong is 400
 //!   `auth.login-failed`, one that the provider refused 403 `auth.login-denied`.
+//! * With `forward-token = true` the upstream gets the session's access token as `Authorization: Bearer`, always a fresh one.
 //! * The session is in the cookie, encrypted, or in a `store`: then the cookie only names it, and one that ended cannot be
 //!   brought back.
 //!
@@ -31,6 +32,7 @@ mod tokens;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use http::header::AUTHORIZATION;
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value as Json};
 
@@ -195,19 +197,17 @@ impl Oidc {
                 return Verdict::Unavailable(OnError::Deny);
             }
         };
-        if !session.is_stale(self.services.clock.now()) {
-            return self.accepted(&session, None, request, consumers);
+        // A session from before tokens were forwarded has none: to be refreshed like one that has expired.
+        let lacks_token = self.config.forward_token && session.access.is_none();
+        if !lacks_token && !session.is_stale(self.services.clock.now()) {
+            return self.accepted(&session, Vec::new(), request, consumers);
         }
         match self.refresh(&session).await {
             Ok(fresh) => {
                 let Ok(set_cookie) = self.keep(&fresh).await else {
                     return Verdict::Unavailable(OnError::Deny);
                 };
-                let extra = Extra {
-                    set_cookie,
-                    ..Extra::default()
-                };
-                self.accepted(&fresh, Some(Box::new(extra)), request, consumers)
+                self.accepted(&fresh, set_cookie, request, consumers)
             }
             Err(error) if error.is_passing() => {
                 request.facts.note(|| error.to_string());
@@ -285,17 +285,36 @@ impl Oidc {
     fn accepted(
         &self,
         session: &Session,
-        extra: Option<Box<Extra>>,
+        set_cookie: Vec<HeaderValue>,
         request: &RequestView<'_>,
         consumers: &Directory,
     ) -> Verdict {
         match self.identity(session, consumers) {
             Ok(identity) => Verdict::Accepted(Accepted {
                 identity: Arc::new(identity),
-                extra,
+                extra: self.extra(session, set_cookie),
             }),
             Err(fault) => refuse(&fault, request),
         }
+    }
+
+    fn extra(&self, session: &Session, set_cookie: Vec<HeaderValue>) -> Option<Box<Extra>> {
+        let token = session
+            .access
+            .as_ref()
+            .filter(|_| self.config.forward_token);
+        let token = token.and_then(|token| {
+            let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+            value.set_sensitive(true);
+            Some((AUTHORIZATION, value))
+        });
+        if token.is_none() && set_cookie.is_empty() {
+            return None;
+        }
+        Some(Box::new(Extra {
+            upstream: token.into_iter().collect(),
+            set_cookie,
+        }))
     }
 
     fn identity(

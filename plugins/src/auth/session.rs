@@ -37,6 +37,9 @@ pub(super) struct Session {
     /// For new tokens.
     #[serde(rename = "r", skip_serializing_if = "Option::is_none", default)]
     pub refresh: Option<String>,
+    /// The access token, where upstreams get it.
+    #[serde(rename = "a", skip_serializing_if = "Option::is_none", default)]
+    pub access: Option<String>,
     /// The ID token itself, where the provider is told of the logout.
     #[serde(rename = "t", skip_serializing_if = "Option::is_none", default)]
     pub id_token: Option<String>,

@@ -95,10 +95,7 @@ impl ResponseView<'_> {
 
 /// Changes the fields of an answer's head, which forgets the letter case of their names. A reason phrase of the upstream's
 /// own goes with it: it has no meaning (RFC 9112 section 4).
-pub fn change_fields<T>(
-    head: &mut ResponseHeader,
-    change: impl FnOnce(&mut HeaderMap) -> T,
-) -> T {
+pub fn change_fields<T>(head: &mut ResponseHeader, change: impl FnOnce(&mut HeaderMap) -> T) -> T {
     let empty = ResponseHeader::from(Response::new(()).into_parts().0);
     let mut parts = Parts::from(std::mem::replace(head, empty));
     let result = change(&mut parts.headers);

@@ -107,17 +107,21 @@ fn only_an_id_token_of_this_login_counts() {
         json!({ "exp": 1 }),
         json!({ "exp": "soon" }),
         json!({ "sub": null }),
+        // Of another access token than "a".
+        json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9RQ" }),
+        json!({ "at_hash": "ypeBEsobvcr6wjGzmiPcTQ==" }),
+        json!({ "at_hash": null }),
     ] {
         let page = fake.logs_in(|nonce| fake.tokens(nonce, &changes));
         assert_refused(&page.response, 400, "auth.login-failed");
     }
-    let both = json!({ "aud": ["app", "other"], "azp": "app" });
-    assert_eq!(
-        fake.logs_in(|nonce| fake.tokens(nonce, &both))
-            .response
-            .status,
-        303
-    );
+    for changes in [
+        json!({ "aud": ["app", "other"], "azp": "app" }),
+        json!({ "at_hash": "ypeBEsobvcr6wjGzmiPcTQ" }),
+    ] {
+        let page = fake.logs_in(|nonce| fake.tokens(nonce, &changes));
+        assert_eq!(page.response.status, 303, "{changes}");
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub struct IntrospectionConfig {
     pub(super) cache: Duration,
     pub(super) timeout: Duration,
     pub(super) on_error: OnError,
-    pub(super) mapping: Mapping,
+    pub(in crate::auth) mapping: Mapping,
 }
 
 const CACHE: Duration = Duration::from_secs(10);

@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::RsaParameters;
 use aws_lc_rs::signature::{self, EcdsaVerificationAlgorithm, EdDSAParameters};
+use aws_lc_rs::{digest, hmac};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -89,6 +89,15 @@ impl Algorithm {
     /// Whether both sides hold the same secret.
     pub fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
+    /// The digest that it works on, by which an ID token names the access token beside it; Ed25519 works on SHA-512.
+    pub(crate) fn digest(self) -> &'static digest::Algorithm {
+        match self {
+            Self::Hs256 | Self::Rs256 | Self::Ps256 | Self::Es256 => &digest::SHA256,
+            Self::Hs384 | Self::Rs384 | Self::Ps384 | Self::Es384 => &digest::SHA384,
+            Self::Hs512 | Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa => &digest::SHA512,
+        }
     }
 
     /// The name that the library of tokens has for it; it has none for ES512.

@@ -66,7 +66,7 @@ pub struct RawJwt {
 pub struct JwtConfig {
     pub(super) keys: KeysConfig,
     pub(super) terms: Terms,
-    pub(super) mapping: Mapping,
+    pub(in crate::auth) mapping: Mapping,
     pub(super) sources: Sources,
 }
 

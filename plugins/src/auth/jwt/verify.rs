@@ -42,6 +42,11 @@ pub struct Verified {
 }
 
 impl Unverified<'_> {
+    /// By which algorithm it says that it is signed: one of those that count.
+    pub fn algorithm(&self) -> Algorithm {
+        self.header.algorithm
+    }
+
     /// Whether newer keys could make a token good that is refused for this. One that names no key shows by its signature
     /// alone that its issuer has another.
     pub fn may_be_newer_than_the_keys(&self, fault: &Fault) -> bool {

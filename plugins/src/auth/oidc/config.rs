@@ -44,6 +44,8 @@ pub struct RawOidc {
     cookie_keys: At<Vec<At<SecretRef>>>,
     /// How long a session lasts at most. Default: `"12h"`, at most `"30d"`.
     session_max: Option<At<Time>>,
+    /// Whether the upstream gets the session's access token, as `Authorization: Bearer`; no other one passes then. Default: false.
+    forward_token: Option<At<bool>>,
     /// The `[store.NAME]` that keeps sessions, so that one that ended cannot come back. Default: the cookie keeps them.
     store: Option<At<String>>,
     /// The claim that names the consumer. Default: none; the `jwt-subject` that is the `sub`.
@@ -73,8 +75,9 @@ pub struct OidcConfig {
     pub(super) cookie: Box<str>,
     pub(super) cookie_keys: Vec<At<SecretRef>>,
     pub(super) session_max: Duration,
+    pub(super) forward_token: bool,
     pub(in crate::auth) store: Option<At<String>>,
-    pub(super) mapping: Mapping,
+    pub(in crate::auth) mapping: Mapping,
 }
 
 impl RawOidc {
@@ -127,6 +130,7 @@ impl RawOidc {
             cookie: cookie(self.cookie, report),
             cookie_keys: self.cookie_keys.into_inner(),
             session_max: session_max(self.session_max, report),
+            forward_token: self.forward_token.is_some_and(At::into_inner),
             store: self.store,
             mapping: validated_mapping([&self.consumer, &self.plan, &None, &self.groups], report),
         })

@@ -189,6 +189,7 @@ fn session(oidc: &Oidc, life: u64) -> Session {
         scopes: vec!["orders.read".into()],
         refresh: None,
         id_token: None,
+        access: None,
     }
 }
 

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use oauth2::basic::{
     BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
@@ -19,6 +22,8 @@ use subtle::ConstantTimeEq;
 
 use super::Oidc;
 use super::discovery::{CALL, Known};
+use crate::auth::credential::is_token68;
+use crate::auth::jwt::algorithm::Algorithm;
 use crate::auth::jwt::fault::Fault;
 use crate::auth::session::{Session, seconds};
 use crate::contract::services::{CallError, Outbound};
@@ -70,6 +75,12 @@ pub(super) enum LoginError {
     /// The ID token was made for another client.
     #[error("the ID token is another client's (`azp`)")]
     Party,
+    /// The access token is not the one that the ID token names.
+    #[error("the access token is not the one of the ID token (`at_hash`)")]
+    AccessToken,
+    /// The access token is of a type that nobody can carry for somebody else.
+    #[error("the access token is no bearer token and cannot be forwarded")]
+    NotBearer,
     /// The new ID token is about somebody else.
     #[error("the new ID token is about somebody else")]
     Subject,
@@ -110,7 +121,8 @@ impl Oidc {
         let tokens = request.request_async(&http).await.map_err(failed)?;
         let id_token = tokens.extra_fields().id_token.clone();
         let id_token = id_token.ok_or(LoginError::NoIdToken)?;
-        let claims = self.verified(known, &id_token).await?;
+        let access = tokens.access_token().secret();
+        let claims = self.verified(known, &id_token, access).await?;
         let said = claims.get("nonce").and_then(Value::as_str);
         let same = said.is_some_and(|said| bool::from(said.as_bytes().ct_eq(nonce.as_bytes())));
         if !same {
@@ -119,7 +131,7 @@ impl Oidc {
         let now = self.services.clock.now();
         let end = seconds(now).saturating_add(self.config.session_max.as_secs());
         let id = oauth2::CsrfToken::new_random_len(24).into_secret();
-        Ok(self.session(&tokens, id, end, claims, id_token))
+        self.session(&tokens, id, end, claims, id_token)
     }
 
     /// The same session with new tokens.
@@ -135,7 +147,11 @@ impl Oidc {
         let request = client.exchange_refresh_token(&token);
         let tokens = request.request_async(&http).await.map_err(failed)?;
         let (claims, id_token) = match &tokens.extra_fields().id_token {
-            Some(id_token) => (self.verified(known, id_token).await?, id_token.clone()),
+            Some(id_token) => {
+                let access = tokens.access_token().secret();
+                let claims = self.verified(known, id_token, access).await?;
+                (claims, id_token.clone())
+            }
             // It need not send a new one (`OpenID` Connect Core 1.0 section 12.2).
             None => (
                 session.claims.clone(),
@@ -145,7 +161,7 @@ impl Oidc {
         if claims.get("sub") != session.claims.get("sub") {
             return Err(LoginError::Subject);
         }
-        let mut new = self.session(&tokens, session.id.clone(), session.end, claims, id_token);
+        let mut new = self.session(&tokens, session.id.clone(), session.end, claims, id_token)?;
         new.refresh = new.refresh.or_else(|| session.refresh.clone());
         if tokens.scopes().is_none() {
             new.scopes.clone_from(&session.scopes);
@@ -160,7 +176,7 @@ impl Oidc {
         end: u64,
         mut claims: Map<String, Value>,
         id_token: String,
-    ) -> Session {
+    ) -> Result<Session, LoginError> {
         // Of use in one login only.
         for name in ["nonce", "at_hash", "c_hash", "s_hash"] {
             claims.remove(name);
@@ -172,7 +188,7 @@ impl Oidc {
             // What was asked for was granted, where the answer does not say otherwise (RFC 6749 section 5.1).
             None => self.config.scopes.clone(),
         };
-        Session {
+        Ok(Session {
             id,
             fresh_until: now.saturating_add(life).min(end),
             end,
@@ -180,11 +196,28 @@ impl Oidc {
             scopes,
             refresh: tokens.refresh_token().map(|token| token.secret().clone()),
             id_token: self.config.logout_provider.then_some(id_token),
-        }
+            access: self.forwarded(tokens)?,
+        })
     }
 
-    /// The claims of an ID token (`OpenID` Connect Core 1.0 section 3.1.3.7).
-    async fn verified(&self, known: &Known, token: &str) -> Result<Map<String, Value>, LoginError> {
+    /// The access token, where upstreams get it.
+    fn forwarded(&self, tokens: &Tokens) -> Result<Option<String>, LoginError> {
+        if !self.config.forward_token {
+            return Ok(None);
+        }
+        let token = tokens.access_token().secret();
+        let fits = *tokens.token_type() == BasicTokenType::Bearer && is_token68(token.as_bytes());
+        fits.then(|| Some(token.clone()))
+            .ok_or(LoginError::NotBearer)
+    }
+
+    /// The claims of an ID token (`OpenID` Connect Core 1.0 section 3.1.3.7) that came with this access token.
+    async fn verified(
+        &self,
+        known: &Known,
+        token: &str,
+        access: &str,
+    ) -> Result<Map<String, Value>, LoginError> {
         let mut asked = false;
         loop {
             let unverified = self.terms.open(token).map_err(LoginError::Token)?;
@@ -196,7 +229,10 @@ impl Oidc {
                 None => None,
             };
             match verified {
-                Some(Ok(verified)) => return self.for_us(verified.claims),
+                Some(Ok(verified)) => {
+                    same_login(&verified.claims, unverified.algorithm(), access)?;
+                    return self.for_us(verified.claims);
+                }
                 Some(Err(fault)) if asked || fault != Fault::UnknownKey => {
                     return Err(LoginError::Token(fault));
                 }
@@ -219,6 +255,21 @@ impl Oidc {
             _ => Err(LoginError::Party),
         }
     }
+}
+
+/// Whether an ID token that says so came with this access token (`OpenID` Connect Core 1.0 section 3.1.3.6).
+fn same_login(
+    claims: &Map<String, Value>,
+    algorithm: Algorithm,
+    access: &str,
+) -> Result<(), LoginError> {
+    let Some(said) = claims.get("at_hash") else {
+        return Ok(());
+    };
+    let digest = digest(algorithm.digest(), access.as_bytes());
+    let (half, _) = digest.as_ref().split_at(digest.as_ref().len() / 2);
+    let same = said.as_str() == Some(&*URL_SAFE_NO_PAD.encode(half));
+    same.then_some(()).ok_or(LoginError::AccessToken)
 }
 
 fn no_client() -> LoginError {
