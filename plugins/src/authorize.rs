@@ -1,6 +1,9 @@
 //! Lets only those pass who may: judges who `auth` found.
 //!
 //! ```toml
+//! [consumer.batch]
+//! groups = ["sales", "support"]
+//!
 //! [route.orders]
 //! match = "GET,POST {tenant}.api.example.com/orders/**"
 //! upstream = "orders"
@@ -16,7 +19,8 @@
 //!
 //! Every part that is there must hold.
 //!
-//! * `scopes`: all of them; by method, a method without a list is refused (`GET` stands for `HEAD`, too).
+//! * `scopes`: all of them; by method, a method without a list is refused (`GET` stands for `HEAD`, too); by a value,
+//!   `{ by = "host.tenant", map = { acme = […] }, otherwise = […] }`, so is a value that nothing is said of.
 //!   `scopes-any`: one of them.
 //! * `groups`: one of them.
 //! * `claims`: each claim is one of the texts, which may hold values of the request. Of a claim that is a list, one
@@ -28,16 +32,21 @@
 //!
 //! Refuses with 403 `authorize.denied`, which does not tell the parts apart; `explain` does. Only a missing scope shows,
 //! where the client came with a bearer token: `WWW-Authenticate` says `insufficient_scope` (RFC 6750 section 3.1), since
-//! it can ask for a better one. Whoever is nobody, on a route where that may be, gets 401 `authorize.anonymous`. A header
-//! or query parameter that a part reads and that is there twice: 400 `authorize.value-repeated`; one that is not UTF-8:
-//! 400 `authorize.value-not-text`.
+//! it can ask for a better one. Whoever is nobody, on a route where that may be, gets 401 `authorize.anonymous` with the
+//! challenges of the route's `auth`. A header or query parameter that a part reads and that is there twice: 400
+//! `authorize.value-repeated`; one that is not UTF-8: 400 `authorize.value-not-text`.
+//!
+//! A name in `consumers` that no consumer has is an error at load (a warning beside a file of consumers, which changes by
+//! itself), and so is, as a warning, a group that neither a consumer has nor a claim could bring.
 
 mod condition;
 mod raw;
 mod rules;
+mod scopes;
 
 use http::header;
 
+use crate::contract::consumers::Mentioned;
 use crate::contract::identity::Identity;
 use crate::contract::prelude::*;
 use rules::{Rules, Stop};
@@ -92,6 +101,10 @@ impl Plugin for Authorize {
         config.needs()
     }
 
+    fn mentions(config: &AuthorizeConfig) -> Mentioned {
+        config.mentions()
+    }
+
     fn compile(
         config: &AuthorizeConfig,
         _build: &mut Build<'_, Self>,
@@ -103,10 +116,8 @@ impl Plugin for Authorize {
 
     async fn on_request(&self, request: &RequestView<'_>, _state: &mut ()) -> Flow {
         let Some(identity) = request.facts.identity() else {
-            let challenge = HeaderValue::from_static("Bearer");
-            return Reply::refusal(&ANONYMOUS)
-                .header(header::WWW_AUTHENTICATE, challenge)
-                .into();
+            // What it takes to be somebody is for `auth` to say, above.
+            return Flow::refuse(&ANONYMOUS);
         };
         match self.rules.judge(request, identity) {
             Ok(()) => Flow::Continue,

@@ -16,6 +16,8 @@ fn text() -> String {
         jwt = {{
           secret = "env:JWT_SECRET", issuer = "{issuer}", audience = ["orders"], algorithms = ["HS256"], groups = "claim.groups",
         }}
+        [auth.keys]
+        api-key = {{}}
         [route.orders]
         match = "GET,POST,DELETE /orders/{{tenant}}"
         upstream = "orders"
@@ -32,7 +34,7 @@ fn text() -> String {
         [route.maybe]
         match = "/maybe"
         upstream = "orders"
-        auth = {{ any = ["idp"], optional = true }}
+        auth = {{ any = ["idp", "keys"], optional = true }}
         authorize = {{ groups = ["admins"] }}
         [route.trial]
         match = "/trial"
@@ -134,7 +136,11 @@ fn nobody_in_particular_is_asked_for_a_name() {
     let (gateway, _orders) = gateway();
     let answer = gateway.get("/maybe");
     assert_refused(&answer, 401, "authorize.anonymous");
-    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    // The ways in which one can become somebody here.
+    assert_eq!(
+        answer.headers.all("www-authenticate"),
+        [r#"Bearer realm="idp""#, r#"ApiKey in="header.x-api-key""#]
+    );
     let admin = json!({ "groups": ["admins"] });
     assert_eq!(ask(&gateway, "GET", "/maybe", &admin, &[]).status, 200);
 }

@@ -23,6 +23,7 @@ mod matcher;
 mod mirror;
 mod overload;
 mod path_change;
+mod people;
 mod process;
 mod redirect;
 mod respond;
@@ -54,6 +55,7 @@ pub(super) fn validate(
         upstreams: positions(raw.upstreams.keys()),
         cache_zones: positions(raw.cache_zones.keys()),
         stores: positions(raw.stores.keys()),
+        people: people::People::default(),
     };
     let mut context = Context {
         sources,
@@ -77,7 +79,13 @@ pub(super) fn validate(
         consumers: raw.consumers,
         file: raw.consumers_file,
     };
+    let (has_file, before) = (tables.file.is_some(), context.report.complaints().len());
     let consumers = consumer::all(tables, &issuers, &mut context);
+    names.people = people::People {
+        directory: consumers.clone(),
+        has_file,
+        whole: context.report.complaints().len() == before,
+    };
     let routes = route::all(
         route::Tables {
             routes: raw.routes,
@@ -125,6 +133,7 @@ struct Names {
     upstreams: BTreeMap<String, usize>,
     cache_zones: BTreeMap<String, usize>,
     stores: BTreeMap<String, usize>,
+    people: people::People,
 }
 
 fn serving(listeners: &[ListenerConfig]) -> Vec<usize> {

@@ -11,16 +11,18 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserial
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 
 use super::condition::Condition;
+use super::scopes::{RawScopes, ScopesConfig};
+use crate::contract::consumers::Mentioned;
 use crate::contract::mode::{Date, RawMode};
 use crate::contract::prelude::*;
-use crate::contract::token::MethodName;
 
 /// `authorize` as written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawAuthorize {
-    /// Scopes that it takes all of: a list, or lists by method, where a method without one is refused.
-    scopes: Option<At<ListOr<RawByMethod>>>,
+    /// Scopes that it takes all of: a list; lists by method; or `{ by, map, otherwise }`, lists by a value of the request. A
+    /// method or a value without a list is refused.
+    scopes: Option<At<ListOr<RawScopes>>>,
     /// Scopes of which it takes one.
     scopes_any: Option<At<Vec<At<String>>>>,
     /// Groups of which it takes one.
@@ -37,9 +39,6 @@ pub struct RawAuthorize {
     shadow_until: Option<At<Date>>,
 }
 
-/// Scopes by method.
-type RawByMethod = BTreeMap<String, At<Vec<At<String>>>>;
-
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawConsumers {
@@ -51,7 +50,7 @@ struct RawConsumers {
 
 /// A list of texts, or a table.
 #[derive(Debug, Clone)]
-enum ListOr<T> {
+pub(super) enum ListOr<T> {
     List(Vec<At<String>>),
     Table(T),
 }
@@ -68,21 +67,14 @@ enum TextOrList {
 pub struct AuthorizeConfig {
     pub(super) scopes: Option<ScopesConfig>,
     pub(super) scopes_any: Option<Vec<String>>,
-    pub(super) groups: Option<Vec<String>>,
+    pub(super) groups: Option<Vec<At<String>>>,
     pub(super) claims: Vec<(String, Vec<At<Template>>)>,
-    pub(super) allow: Option<Vec<String>>,
-    pub(super) deny: Vec<String>,
+    pub(super) allow: Option<Vec<At<String>>>,
+    pub(super) deny: Vec<At<String>>,
     pub(super) when: Option<At<Condition>>,
     pub(super) mode: Mode,
     /// Where the table is.
     table: At<()>,
-}
-
-/// The scopes that a request takes.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum ScopesConfig {
-    All(Vec<String>),
-    ByMethod(Vec<(Method, Vec<String>)>),
 }
 
 impl RawAuthorize {
@@ -98,11 +90,13 @@ impl RawAuthorize {
         }
         let (allow, deny) = consumers(self.consumers, report);
         AuthorizeConfig {
-            scopes: self.scopes.map(|scopes| by_method(scopes, report)),
+            scopes: self
+                .scopes
+                .map(|scopes| ScopesConfig::validate(scopes, report)),
             scopes_any: self
                 .scopes_any
-                .map(|list| names("scopes-any", list, report)),
-            groups: self.groups.map(|list| names("groups", list, report)),
+                .map(|list| plain(names("scopes-any", &list, report))),
+            groups: self.groups.map(|list| names("groups", &list, report)),
             claims: claims(self.claims.unwrap_or_default(), report),
             allow,
             deny,
@@ -123,64 +117,44 @@ impl AuthorizeConfig {
     /// Somebody must have been authenticated, whatever the parts are.
     pub(super) fn needs(&self) -> Vec<At<Value>> {
         let mut needs = vec![At::new(Value::Identity, self.table.span())];
+        needs.extend(self.scopes.as_ref().and_then(ScopesConfig::needs));
         for template in self.claims.iter().flat_map(|(_, texts)| texts) {
             let values = template.values().cloned();
             needs.extend(values.map(|value| At::new(value, template.span())));
         }
         needs
     }
+
+    /// Whom it names.
+    pub(super) fn mentions(&self) -> Mentioned {
+        let allow = self.allow.iter().flatten();
+        Mentioned {
+            consumers: allow.chain(&self.deny).cloned().collect(),
+            groups: self.groups.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// Plain texts of a list that must name something.
-fn names(key: &str, list: At<Vec<At<String>>>, report: &mut Report) -> Vec<String> {
+pub(super) fn names(key: &str, list: &At<Vec<At<String>>>, report: &mut Report) -> Vec<At<String>> {
     if list.is_empty() {
         nobody(key, list.span(), report);
     }
-    list.into_inner().into_iter().map(At::into_inner).collect()
+    (**list).clone()
 }
 
-fn nobody(key: &str, span: Span, report: &mut Report) {
+fn plain(list: Vec<At<String>>) -> Vec<String> {
+    list.into_iter().map(At::into_inner).collect()
+}
+
+pub(super) fn nobody(key: &str, span: Span, report: &mut Report) {
     report
         .error(span, "authorize.empty-list", format!("`{key}` is empty"))
         .label("names nothing")
         .help("name something, or remove the key");
 }
 
-fn by_method(scopes: At<ListOr<RawByMethod>>, report: &mut Report) -> ScopesConfig {
-    let span = scopes.span();
-    let table = match scopes.into_inner() {
-        ListOr::List(list) => {
-            let list = names("scopes", At::new(list, span), report);
-            return ScopesConfig::All(list);
-        }
-        ListOr::Table(table) => table,
-    };
-    if table.is_empty() {
-        nobody("scopes", span, report);
-    }
-    let mut all = Vec::new();
-    for (name, list) in table {
-        match name.parse::<MethodName>() {
-            // An empty list is a statement here: this method takes no scope.
-            Ok(method) => {
-                let list = list.into_inner().into_iter().map(At::into_inner);
-                all.push((method.method().clone(), list.collect()));
-            }
-            Err(error) => {
-                let complaint = report.error(list.span(), "authorize.method", error.message);
-                complaint.label("the key before this");
-                complaint.help(
-                    error
-                        .help
-                        .unwrap_or_else(|| "write for example GET".to_owned()),
-                );
-            }
-        }
-    }
-    ScopesConfig::ByMethod(all)
-}
-
-type Consumers = (Option<Vec<String>>, Vec<String>);
+type Consumers = (Option<Vec<At<String>>>, Vec<At<String>>);
 
 fn consumers(written: Option<At<ListOr<RawConsumers>>>, report: &mut Report) -> Consumers {
     let Some(written) = written else {
@@ -189,7 +163,7 @@ fn consumers(written: Option<At<ListOr<RawConsumers>>>, report: &mut Report) -> 
     let span = written.span();
     match written.into_inner() {
         ListOr::List(list) => {
-            let list = names("consumers", At::new(list, span), report);
+            let list = names("consumers", &At::new(list, span), report);
             (Some(list), Vec::new())
         }
         ListOr::Table(RawConsumers {
@@ -200,8 +174,8 @@ fn consumers(written: Option<At<ListOr<RawConsumers>>>, report: &mut Report) -> 
             (None, Vec::new())
         }
         ListOr::Table(RawConsumers { allow, deny }) => {
-            let allow = allow.map(|list| names("allow", list, report));
-            let deny = deny.map(|list| names("deny", list, report));
+            let allow = allow.map(|list| names("allow", &list, report));
+            let deny = deny.map(|list| names("deny", &list, report));
             (allow, deny.unwrap_or_default())
         }
     }

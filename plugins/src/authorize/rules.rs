@@ -3,7 +3,8 @@
 use serde_json::Value as Json;
 
 use super::condition::{Condition, Judged};
-use super::raw::{AuthorizeConfig, ScopesConfig};
+use super::raw::AuthorizeConfig;
+use super::scopes::ScopesConfig;
 use crate::contract::identity::Identity;
 use crate::contract::prelude::*;
 
@@ -31,6 +32,7 @@ pub(super) enum Stop {
 /// The reason for the operator.
 pub(super) enum Why {
     MethodWithoutScopes(Method),
+    ValueWithoutScopes(Value),
     Scopes(Vec<String>),
     NoScopeOf(Vec<String>),
     NoGroupOf(Vec<String>),
@@ -44,23 +46,24 @@ pub(super) enum Why {
 impl Rules {
     pub(super) fn compile(config: &AuthorizeConfig) -> Self {
         let texts = |texts: &[At<Template>]| texts.iter().map(|text| (**text).clone()).collect();
+        let names = |names: &Vec<At<String>>| names.iter().map(|name| (**name).clone()).collect();
         Self {
             scopes: config.scopes.clone(),
             scopes_any: config.scopes_any.clone(),
-            groups: config.groups.clone(),
+            groups: config.groups.as_ref().map(names),
             claims: config
                 .claims
                 .iter()
                 .map(|(name, of)| (name.clone(), texts(of)))
                 .collect(),
-            allow: config.allow.clone(),
-            deny: config.deny.clone(),
+            allow: config.allow.as_ref().map(names),
+            deny: names(&config.deny),
             when: config.when.as_deref().cloned(),
         }
     }
 
     pub(super) fn judge(&self, request: &RequestView<'_>, identity: &Identity) -> Result<(), Stop> {
-        self.scopes(request.method, identity)?;
+        self.scopes(request, identity)?;
         self.groups(identity)?;
         self.consumers(identity)?;
         for (name, texts) in &self.claims {
@@ -69,13 +72,11 @@ impl Rules {
         self.condition(request, identity)
     }
 
-    fn scopes(&self, method: &Method, identity: &Identity) -> Result<(), Stop> {
+    fn scopes(&self, request: &RequestView<'_>, identity: &Identity) -> Result<(), Stop> {
         let has = |scope: &String| identity.scopes.iter().any(|own| **own == **scope);
         let needed = match &self.scopes {
             None => [].as_slice(),
-            Some(ScopesConfig::All(scopes)) => scopes,
-            Some(ScopesConfig::ByMethod(methods)) => scopes_of(methods, method)
-                .ok_or_else(|| Stop::Denied(Why::MethodWithoutScopes(method.clone())))?,
+            Some(scopes) => scopes.of(request)?,
         };
         if !needed.iter().all(has) {
             let missing = needed.iter().filter(|scope| !has(scope)).cloned().collect();
@@ -122,16 +123,6 @@ impl Rules {
             Judged::Unreadable(value, error) => Err(Stop::Unreadable(value, error)),
         }
     }
-}
-
-/// What a method takes; `GET` stands for `HEAD`, too.
-fn scopes_of<'a>(methods: &'a [(Method, Vec<String>)], method: &Method) -> Option<&'a [String]> {
-    let of = |method: &Method| methods.iter().find(|(name, _)| name == method);
-    let found = of(method).or_else(|| {
-        let head = *method == Method::HEAD;
-        head.then(|| of(&Method::GET)).flatten()
-    });
-    found.map(|(_, scopes)| scopes.as_slice())
 }
 
 fn claim(
@@ -181,6 +172,9 @@ impl Why {
             Self::MethodWithoutScopes(method) => {
                 format!("`scopes` says nothing of {method}, so it is refused")
             }
+            Self::ValueWithoutScopes(value) => {
+                format!("`scopes` says nothing of this {value}, so it is refused")
+            }
             Self::Scopes(missing) => format!(
                 "missing {}; {}",
                 counted("scope", missing),
@@ -221,7 +215,8 @@ fn has(noun: &str, names: &[Box<str>]) -> String {
         return format!("there is no {noun} at all");
     }
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    format!("there is {}", counted(noun, &names))
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("there {verb} {}", counted(noun, &names))
 }
 
 fn quoted(names: &[String]) -> String {

@@ -12,6 +12,7 @@ macro_rules! chain {
 
         use $crate::chain::resolve::{Layered, Named};
         use $crate::chain::slot::Making;
+        use $crate::contract::consumers::Mentioned;
         use $crate::contract::file::FileRef;
         use $crate::contract::flow::{Flow, Refusal};
         use $crate::contract::place::At;
@@ -69,6 +70,17 @@ macro_rules! chain {
             }
         }
 
+        impl NamedPolicies {
+            /// The stores that some policy would use, whether a route names it or not.
+            pub fn stores(&self) -> Vec<At<String>> {
+                let mut stores = Vec::new();
+                $( for config in self.$slot.values() {
+                    stores.extend(<$plugin as Plugin>::stores(config));
+                } )+
+                stores
+            }
+        }
+
         impl RawPolicies {
             /// Resolves names and validates inline tables of one layer.
             pub fn validate(self, layer: Layer, named: &NamedPolicies, report: &mut Report) -> PolicyLayer {
@@ -118,6 +130,17 @@ macro_rules! chain {
                     stores.extend(<$plugin as Plugin>::stores(&placed.config));
                 } )+
                 stores
+            }
+
+            /// The consumers and groups that some policy names.
+            pub fn mentions(&self) -> Mentioned {
+                let mut all = Mentioned::default();
+                $( for placed in &self.$slot {
+                    let Mentioned { consumers, groups } = <$plugin as Plugin>::mentions(&placed.config);
+                    all.consumers.extend(consumers);
+                    all.groups.extend(groups);
+                } )+
+                all
             }
 
             /// The values of the request that some policy reads, each with the place that says so.

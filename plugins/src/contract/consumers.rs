@@ -9,6 +9,7 @@ use ahash::AHashMap;
 use subtle::ConstantTimeEq;
 
 use super::identity::Consumer;
+use super::place::At;
 
 /// SHA-256 of an API key.
 pub type KeyDigest = [u8; 32];
@@ -26,6 +27,15 @@ pub struct ConsumerConfig {
     pub subjects: Vec<(Option<Box<str>>, Box<str>)>,
     /// The part of a client's certificate that names it.
     pub certificate: Option<Box<str>>,
+}
+
+/// Whom a policy names.
+#[derive(Debug, Clone, Default)]
+pub struct Mentioned {
+    /// Consumers.
+    pub consumers: Vec<At<String>>,
+    /// Groups.
+    pub groups: Vec<At<String>>,
 }
 
 /// All consumers. Made once for a configuration; requests only look up.
@@ -133,9 +143,21 @@ impl Directory {
         self.entries.is_empty()
     }
 
+    /// Whether somebody is in this group. Looks at all of them: for a load, not for a request.
+    pub fn has_group(&self, group: &str) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.consumer.groups.iter().any(|own| **own == *group))
+    }
+
     /// Another number for other consumers: whoever keeps an identity across reloads keeps this beside it.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let entries = self.entries.iter();
+        entries.map(|entry| &*entry.consumer.name)
     }
 
     /// The consumer of this name.

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::build::Build;
+use super::consumers::Mentioned;
 use super::file::FileRef;
 use super::flow::{Flow, Refusal};
 use super::mode::Mode;
@@ -77,6 +78,11 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// The `[store.NAME]` that it uses, each with the place that names it.
     fn stores(_config: &Self::Config) -> Vec<At<String>> {
         Vec::new()
+    }
+
+    /// The consumers and groups that it names, so that nobody waits for somebody who does not exist.
+    fn mentions(_config: &Self::Config) -> Mentioned {
+        Mentioned::default()
     }
 
     /// Builds what requests use. May read the files and secrets that it names; starts nothing and calls nobody.

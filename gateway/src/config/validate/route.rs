@@ -16,7 +16,7 @@ mod timing;
 
 use super::like::{Routes, lineage, merged, provenance};
 use super::matcher::matcher;
-use super::{Context, Names, action, cache, conflict, mirror, path_change, plain, retry};
+use super::{Context, Names, action, cache, conflict, mirror, path_change, people, plain, retry};
 use crate::config::model::{
     Action, CacheConfig, FallbackConfig, PathChange, RetryConfig, RouteConfig, StreamLimits,
     TrailingSlash, UpstreamId,
@@ -86,6 +86,9 @@ pub(super) fn all(
     } = tables;
     let has_auth = !named.auth.is_empty() || context.damage.any("auth");
     let policies_by_name = named.validate(context.report);
+    for store in policies_by_name.stores() {
+        context.reference("store", &store, &store.span(), &names.stores);
+    }
     let (own_defaults, policies) = defaults
         .map(|defaults| (defaults.own, defaults.policies))
         .unwrap_or_default();
@@ -108,6 +111,8 @@ pub(super) fn all(
         .filter_map(|name| draft(name, &routes, &shared, context))
         .collect();
     conflict::check(&drafts, context);
+    let policies = drafts.iter().map(|draft| &draft.policies);
+    people::check(policies, &names.people, context);
     if routes.is_empty() && !context.report.has_errors() {
         context
             .report
