@@ -1,13 +1,16 @@
 //! `gateway check FILE…`: every complaint about every file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use plugins::contract::report::Report;
 use serde_json::Value;
 
 use super::{Format, WRONG, answer, colour, complain};
 use crate::config::model::{Config, RouteConfig};
-use crate::config::{self, Failure, Loaded, render};
+use crate::config::source::SourceMap;
+use crate::config::{self, Loaded, render};
 use crate::routing::{Guard, Guards};
 use crate::runtime;
 
@@ -22,19 +25,20 @@ pub(super) struct Args {
     format: Format,
 }
 
+/// What is to be said of one file.
+enum Checked {
+    /// It can be read.
+    Read(Arc<Loaded>, Report),
+    /// It cannot be used.
+    Wrong(Report, SourceMap),
+}
+
 pub(super) fn run(args: &Args) -> ExitCode {
     let (mut said, mut complaints, mut wrong) = (String::new(), Vec::new(), false);
     for file in &args.files {
-        let mut loaded = config::load(file);
-        if let Ok(loaded) = &mut loaded {
-            runtime::tls::check(&loaded.config, &mut loaded.report);
-            loaded.report.tidy();
-        }
-        wrong |= is_wrong(&loaded);
-        let (report, sources) = match &loaded {
-            Ok(loaded) => (&loaded.report, &loaded.sources),
-            Err(failure) => (&failure.report, &failure.sources),
-        };
+        let checked = Checked::file(file);
+        let (report, sources) = checked.found();
+        wrong |= report.has_errors();
         match args.format {
             Format::Json => {
                 if let Value::Array(found) = render::json(report, sources) {
@@ -43,8 +47,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
             Format::Text => {
                 complain(&render::text(report, sources, colour()));
-                if let Ok(loaded) = &loaded
-                    && !loaded.report.has_errors()
+                if let Checked::Read(loaded, report) = &checked
+                    && !report.has_errors()
                 {
                     said = format!("{said}{}: {}\n", file.display(), praise(loaded));
                 }
@@ -62,10 +66,26 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn is_wrong(loaded: &Result<Loaded, Box<Failure>>) -> bool {
-    loaded
-        .as_ref()
-        .map_or(true, |loaded| loaded.report.has_errors())
+impl Checked {
+    /// Reads a file and builds what it says, without a word to anybody.
+    fn file(file: &Path) -> Self {
+        let loaded = match config::load(file) {
+            Ok(loaded) => Arc::new(loaded),
+            Err(failure) => return Self::Wrong(failure.report, failure.sources),
+        };
+        let mut report = loaded.report.clone();
+        runtime::tls::check(&loaded.config, &mut report);
+        runtime::compile::check::check(&loaded, &mut report);
+        report.tidy();
+        Self::Read(loaded, report)
+    }
+
+    fn found(&self) -> (&Report, &SourceMap) {
+        match self {
+            Self::Read(loaded, report) => (report, &loaded.sources),
+            Self::Wrong(report, sources) => (report, sources),
+        }
+    }
 }
 
 fn praise(loaded: &Loaded) -> String {

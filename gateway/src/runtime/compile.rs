@@ -1,6 +1,7 @@
 //! Configuration → snapshot. Reads the files that the configuration names; spawns nothing, binds nothing.
 
 mod action;
+pub mod check;
 mod error;
 
 use std::collections::HashMap;
