@@ -1,6 +1,7 @@
 //! What a million consumers cost: the time to load them, the memory that they take, a look-up by key.
 
 #![expect(clippy::expect_used, reason = "a bench with a broken file must stop")]
+#![expect(clippy::print_stdout, reason = "what was measured is told")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
