@@ -82,6 +82,7 @@ fn auth() -> Auth {
     let mut build = Build {
         name: None,
         route: "orders",
+        timeout: Duration::from_mins(1),
         index: 0,
         previous: None,
         shared: &mut <Auth as Plugin>::Shared::default(),
@@ -122,6 +123,7 @@ fn view<'a>(headers: &'a HeaderMap, facts: &'a Facts) -> RequestView<'a> {
         route: "orders",
         captures: &NothingCaptured,
         body: RequestBody::None,
+        deadline: None,
         facts,
     }
 }
