@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The gateway beside its rivals and beside bare Pingora, in one run on one machine.
 #
-#   load-tests/compare.sh [--rounds 3] [--seconds 5] [--idle 10000] [--job HS256|RS256|ES256] [--hold] [CONTESTANT …]
+#   load-tests/compare.sh [--rounds 3] [--seconds 5] [--idle 10000] [--job HS256|RS256|ES256] [--cache 1k|100k] [--hold] [CONTESTANT …]
 #
 # The proxy has core 0 and one worker; the load generator and the backend share core 1. Contestants run in turn, all
 # of them in every round. Without names, every contestant that is installed takes part; nothing is installed.
 # --job is the work of a gateway instead of a bare hop: verify a bearer token, limit by its subject in two plans, log.
+# --cache is a warm cache instead: the same object of this size again and again, beside our own forwarding of it.
 # --hold starts one contestant and leaves it running until Ctrl-C, for k6, profilers and curl.
 # $GATEWAY_BIN and $FLOOR_BIN name binaries built elsewhere.
 set -euo pipefail
@@ -17,6 +18,7 @@ seconds=5
 idle=10000
 hold=no
 job=
+cache=
 subjects=1000
 connections=64
 path=/r500/orders/7
@@ -36,12 +38,21 @@ while [ $# -gt 0 ]; do
     --seconds) seconds=$2 && shift ;;
     --idle) idle=$2 && shift ;;
     --job) job=$2 && shift ;;
+    --cache) cache=$2 && shift ;;
     --hold) hold=yes ;;
     -*) fail "unknown option $1" ;;
     *) names+=("$1") ;;
     esac
     shift
 done
+[ -z "$job" ] || [ -z "$cache" ] || fail "--job and --cache are two experiments"
+case "$cache" in
+"") ;;
+1k) object=1024 ;;
+100k) object=102400 ;;
+*) fail "--cache is 1k or 100k" ;;
+esac
+[ -z "$cache" ] || [ ${#names[@]} -gt 0 ] || names=("${cache_contestants[@]}")
 case "$job" in
 "") [ ${#names[@]} -gt 0 ] || names=("${all_contestants[@]}") ;;
 HS256 | RS256 | ES256) [ ${#names[@]} -gt 0 ] || names=("${job_contestants[@]}") ;;
@@ -62,12 +73,15 @@ if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt $((idle + 1000)) ]; t
 fi
 
 work=$(mktemp -d)
+# In memory, so that nobody pays for a disk.
+kept=$work/kept
+[ -z "$cache" ] || [ ! -w /dev/shm ] || kept=$(mktemp -d /dev/shm/compare-XXXXXX)
 pids=()
 cleanup() {
     local each
     for each in "${pids[@]}"; do kill -KILL "$each" 2>/dev/null || true; done
     wait 2>/dev/null || true
-    rm -rf "$work"
+    rm -rf "$work" "$kept"
 }
 trap cleanup EXIT
 
@@ -142,20 +156,33 @@ load() {
         -s "$here/scenarios/$scenario.lua" "http://127.0.0.1:$port$path"
 }
 
+# How often the backend of the cache job was asked, which no good cache makes it be.
+asked() {
+    [ -n "$cache" ] || return 0
+    curl -fs "http://127.0.0.1:$backend_port/asked" | awk 'NR == 3 { print $3 }'
+}
+
+gives_what_it_keeps() {
+    case "$1" in direct | forward) return ;; esac
+    [ -z "$cache" ] || [ "$(asked)" -le $(($2 + 10)) ] || fail "$1 asks its backend"
+}
+
 measure() {
-    local before after result
+    local before after result asked
     start "$1"
     load 1 >/dev/null
+    asked=$(asked)
     before=$(cpu_ticks)
     result=$(load "$seconds" | sed -n 's/^RESULT //p')
     after=$(cpu_ticks)
     [ -n "$result" ] || fail "wrk gave no result for $1"
+    gives_what_it_keeps "$1" "$asked"
     echo "$1 $2 $((after - before)) $result" | tee -a "$work/samples"
     stop "$1"
 }
 
 measure_idle() {
-    [ -z "$job" ] || return 0
+    [ -z "$job$cache" ] || return 0
     start "$1"
     echo "$1 $(python3 "$here/idle.py" "$port" "$pid" "$idle" "$path")" | tee -a "$work/idle"
     stop "$1"
@@ -163,13 +190,13 @@ measure_idle() {
 
 present() {
     local name
-    echo "# Side by side${job:+ at the gateway job with $job}, $(date -u +%F), commit $commit"
+    echo "# Side by side${job:+ at the gateway job with $job}${cache:+ with a warm cache of $cache}, $(date -u +%F), commit $commit"
     echo
     echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, Linux $(uname -r). Proxy on core 0 with one worker;"
     echo "wrk and backend on core 1; $connections connections; median of $rounds rounds of $seconds s; $idle idle connections."
     [ -z "$job" ] || echo "Every request carries a token, $subjects subjects in turn."
     echo
-    python3 "$here/table.py" "$work/samples" "$work/idle"
+    python3 "$here/table.py" "$work/samples" "$work/idle" "${cache:+forward}"
     echo
     for name in "${contestants[@]}"; do echo "* $name: $("version_$name")"; done
 }
@@ -191,6 +218,12 @@ if [ -n "$job" ]; then
     good_token=$(head -n 1 "$work/tokens")
     scenario=tokens
     export TOKENS=$work/tokens REPORT=$here/scenarios/report.lua
+fi
+
+if [ -n "$cache" ]; then
+    command -v curl >/dev/null || fail "needs curl"
+    mkdir "$work/objects"
+    head -c "$object" /dev/zero | tr '\0' x >"$work/objects/object"
 fi
 
 read -r port admin_port backend_port <<<"$(free_ports)"
@@ -216,7 +249,7 @@ for name in "${contestants[@]}"; do
 done
 
 mkdir -p "$here/results"
-file="$here/results/$(date -u +%F)-$commit${job:+-${job,,}}.md"
+file="$here/results/$(date -u +%F)-$commit${job:+-${job,,}}${cache:+-cache-$cache}.md"
 present >"$file"
 echo
 cat "$file"

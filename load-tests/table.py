@@ -1,4 +1,4 @@
-"""The table of compare.sh: table.py SAMPLES IDLE prints Markdown.
+"""The table of compare.sh: table.py SAMPLES IDLE [BASE] prints Markdown; ratios are to BASE, or to the floor.
 
 SAMPLES: a line a run: contestant, round, CPU ticks, requests, microseconds, p50 and p99 in microseconds, errors.
 IDLE: contestant, KiB an idle connection. Medians over rounds; the ratio is the median of the ratios within
@@ -29,17 +29,18 @@ def main() -> None:
             "errors": int(errors),
         }
     idle = dict(lines(sys.argv[2]))
-    print("| contestant | CPU µs/request | × floor | requests/s | p50 ms | p99 ms | KiB/idle connection | errors |")
+    base = sys.argv[3] if len(sys.argv) > 3 and sys.argv[3] else "floor"
+    print(f"| contestant | CPU µs/request | × {base} | requests/s | p50 ms | p99 ms | KiB/idle connection | errors |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for name, rounds in runs.items():
-        print(row(name, rounds, runs.get("floor", {}), idle.get(name, "—")))
+        print(row(name, rounds, runs.get(base, {}), idle.get(name, "—")))
 
 
-def row(name: str, rounds: dict, floor: dict, idle: str) -> str:
+def row(name: str, rounds: dict, base: dict, idle: str) -> str:
     def middle(key: str) -> float:
         return median(run[key] for run in rounds.values())
 
-    ratios = [run["cpu"] / floor[turn]["cpu"] for turn, run in rounds.items() if turn in floor]
+    ratios = [run["cpu"] / base[turn]["cpu"] for turn, run in rounds.items() if turn in base]
     # Without a proxy there is no proxy to bill: only its latency and throughput mean something.
     proxied = name != "direct"
     cpu = f"{middle('cpu'):.2f}" if proxied else "—"

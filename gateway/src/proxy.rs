@@ -120,11 +120,11 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         match request::admit(session, ctx).await {
-            None if ctx.route().is_some_and(|route| route.cache.is_some()) => {
+            None => match cache::quick::look(session, ctx) {
                 // In a box of its own: requests of other routes would carry it along.
-                Box::pin(cache::quick::answer(session, ctx)).await
-            }
-            None => Ok(false),
+                Some(entry) => Box::pin(cache::quick::answer(session, ctx, &entry)).await,
+                None => Ok(false),
+            },
             Some(reply) if reply.terms.is_some() => {
                 let reply = Box::pin(terms::settle(session, ctx, reply)).await?;
                 reply::send(session, ctx, &reply).await.map(|()| true)

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod background;
 pub mod compile;
+pub mod notices;
 pub mod outside;
 mod pages;
 pub mod reload;
@@ -26,6 +27,7 @@ use crate::routing::Router;
 use crate::routing::path::PathPolicy;
 use crate::store::Stores;
 use crate::upstream::Upstream;
+use notices::Followers;
 use route::Route;
 
 /// Everything that requests need, compiled. Never changes.
@@ -50,6 +52,8 @@ pub struct Snapshot {
     pub overload: Option<Arc<Rules>>,
     /// Where its routes keep answers.
     pub zones: Vec<&'static Zone>,
+    /// Those of them that tell other gateways what is forgotten.
+    pub followers: Followers,
 }
 
 /// What requests of one listener need.

@@ -72,6 +72,11 @@ impl Stores {
         Ok(Self(stores))
     }
 
+    /// One of them.
+    pub fn get(&self, name: &str) -> Option<&Arc<Redis>> {
+        self.0.get(name)
+    }
+
     /// What plugins are handed.
     pub fn services(&self) -> Arc<BTreeMap<String, Arc<dyn Store>>> {
         let store = |(name, store): (&Arc<str>, &Arc<Redis>)| {

@@ -7,13 +7,15 @@
 all_contestants=(direct floor gateway nginx haproxy envoy)
 # Those that can do the gateway job.
 job_contestants=(direct gateway haproxy envoy)
+# Those that keep answers, and our own forwarding of the same object.
+cache_contestants=(direct forward gateway nginx)
 
 routes=1000
 
 # fill TEMPLATE > FILE
 fill() {
     sed -e "s|@PORT@|$port|g" -e "s|@BACKEND@|$backend_port|g" -e "s|@ADMIN@|$admin_port|g" \
-        -e "s|@DIR@|$work|g" -e "s|@ALG@|$job|g" -e "s|@JWTKEY@|$(haproxy_key)|g" -e "s|@GATEWAYKEY@|$(gateway_key)|g" \
+        -e "s|@DIR@|$work|g" -e "s|@KEPT@|$kept|g" -e "s|@ALG@|$job|g" -e "s|@JWTKEY@|$(haproxy_key)|g" -e "s|@GATEWAYKEY@|$(gateway_key)|g" \
         "$here/contestants/$1"
 }
 
@@ -35,14 +37,14 @@ on_core() {
 }
 
 start_backend() {
-    fill backend.conf >"$work/backend.conf"
+    fill "backend${cache:+-cache}.conf" >"$work/backend.conf"
     on_core 1 backend nginx -p "$work" -c "$work/backend.conf"
 }
 
 available_nginx() { command -v nginx >/dev/null; }
 version_nginx() { nginx -v 2>&1; }
 start_nginx() {
-    fill nginx.conf >"$work/nginx.conf"
+    fill "nginx${cache:+-cache}.conf" >"$work/nginx.conf"
     on_core 0 nginx nginx -p "$work" -c "$work/nginx.conf"
 }
 
@@ -76,16 +78,25 @@ available_gateway() {
     GATEWAY_BIN="${CARGO_TARGET_DIR:-$root/target}/release/gateway"
 }
 version_gateway() { "$GATEWAY_BIN" version 2>/dev/null || echo "at $commit"; }
-start_gateway() {
+start_gateway() { run_gateway "${cache:+[defaults]
+cache = \"1h\"}"; }
+# run_gateway TEXT: with 1,000 routes after this text.
+run_gateway() {
     rm -f "$work/access.log"
     {
         fill "gateway${job:+-job}.toml"
+        echo "$1"
         for ((n = 0; n < routes; n++)); do
             printf '\n[route.r%d]\nmatch = "/r%d/**"\nupstream = "backend"\n' "$n" "$n"
         done
     } >"$work/gateway.toml"
     on_core 0 gateway "$GATEWAY_BIN" run "$work/gateway.toml"
 }
+
+# The gateway again, with no cache.
+available_forward() { available_gateway; }
+version_forward() { echo "the gateway, which forwards every request"; }
+start_forward() { run_gateway ""; }
 
 available_direct() { true; }
 version_direct() { echo "no proxy: the load generator asks the backend"; }

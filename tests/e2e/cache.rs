@@ -1,10 +1,15 @@
 //! Answers that are kept: whose, for how long, and what clients and operators are told of it.
 
 mod coalescing;
+mod counts;
+mod defaults;
 mod identities;
 mod poisoning;
 mod purges;
+mod quick;
+mod several;
 mod stale;
+mod under_way;
 
 use harness::{Backend, Gateway, H2Request, H2c, Response, Script};
 

@@ -75,14 +75,23 @@ async fn purge(control: &Control, method: &Method, query: &str) -> Response<Vec<
     if !known {
         return unclear();
     }
-    let zones = &control.shared.live.snapshot().zones;
-    let count = purge::purge(zones, target, soft);
+    let snapshot = control.shared.live.snapshot();
+    let count = purge::purge(&snapshot.zones, target, soft);
     tracing::info!(?target, soft, count, "Purged");
-    if !purge::recorded(zones).await {
+    let untold = snapshot.followers.tell(target, soft).await;
+    if !purge::recorded(&snapshot.zones).await {
         return problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             "admin.purge-not-recorded",
             "It is forgotten, but not on record: after a crash, what is on disk may be found again.",
+        );
+    }
+    if !untold.is_empty() {
+        tracing::warn!(?target, zones = ?untold, "Other gateways were not told of a purge");
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "admin.purge-untold",
+            "Purged here, but the store did not take it for the other gateways. Purge again when it answers.",
         );
     }
     data(StatusCode::OK, &json!({ "result": "ok", "purged": count }))

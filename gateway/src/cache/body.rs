@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 
 use super::disk::{Spool, Stored, readers};
 
-/// Content up to this size is put into one piece when it is whole.
-const ONE_PIECE: usize = 64 << 10;
+/// Content up to this size is put into one piece when it is whole, which leaves in one write.
+const ONE_PIECE: usize = 256 << 10;
 
 /// What passes through waits for its readers beyond this.
 const PASSING_MAX: usize = 1 << 20;

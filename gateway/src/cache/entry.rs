@@ -1,10 +1,11 @@
 //! A stored answer. Nothing of it changes but marks; a validated answer is a new one with the same content.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, StatusCode};
+use pingora::http::ResponseHeader;
 
 use super::body::Body;
 use super::freshness::Times;
@@ -13,6 +14,8 @@ use super::query::QueryRule;
 
 /// What an answer costs beside its head and its content.
 const OVERHEAD: usize = 512;
+/// What a head that is ready to leave costs, and each of its fields, where the content is in memory.
+const READY: (usize, usize) = (768, 112);
 
 /// A stored answer.
 pub struct Entry {
@@ -68,6 +71,8 @@ pub(super) struct Marks {
     pub(super) weight: AtomicUsize,
     /// Whether it waits to be written to disk.
     pub(super) queued: AtomicBool,
+    /// Its head as it leaves, once somebody has asked for it.
+    pub(super) ready: OnceLock<ResponseHeader>,
 }
 
 /// What changes about an answer wherever it is: in memory, on disk, or both.
@@ -93,7 +98,11 @@ impl Entry {
         let tags = self.tags.iter().map(|tag| tag.len() + 64);
         let names =
             self.place.key.bytes().len() * 2 + self.values.bytes().len() + self.place.url.len();
-        OVERHEAD + names + fields.sum::<usize>() + tags.sum::<usize>()
+        let ready = match self.body.is_elsewhere() {
+            true => 0,
+            false => READY.0 + READY.1 * self.fields.len(),
+        };
+        OVERHEAD + names + ready + fields.sum::<usize>() + tags.sum::<usize>()
     }
 
     /// The same answer with its content somewhere else.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::entry::Place;
-use super::zone::Zone;
+use super::zone::{Recalled, Zone};
 use crate::routing::path::{PathPolicy, normalise};
 
 /// Which answers.
@@ -19,21 +19,38 @@ pub enum Target {
 
 /// Takes them out, or marks them stale; how many there were.
 pub fn purge(zones: &[&'static Zone], target: &Target, soft: bool) -> usize {
-    let mut count = 0;
-    for zone in zones {
-        // First, so that what is on its way now is not kept after all.
-        zone.purged();
-        zone.note(target, soft, true);
-        for entry in found(zone, target) {
-            if soft {
-                zone.expire(&entry);
-            } else {
-                zone.remove(&entry);
-            }
-            count += 1;
+    zones.iter().map(|zone| purge_in(zone, target, soft)).sum()
+}
+
+/// The same in one zone.
+pub fn purge_in(zone: &Zone, target: &Target, soft: bool) -> usize {
+    let count = forget(zone, target, soft);
+    zone.count_purged(count);
+    count
+}
+
+/// Marks everything stale: nobody knows what should have been forgotten. How many there were in memory.
+pub fn expire_all(zone: &Zone) -> usize {
+    forget(zone, &Target::Prefix(String::new()), true)
+}
+
+fn forget(zone: &Zone, target: &Target, soft: bool) -> usize {
+    // First, so that what is on its way now is not kept after all.
+    match &Meant::by(target) {
+        Meant::Url(url, _) => zone.recall(Recalled::Url(url)),
+        Meant::Prefix(prefix) => zone.recall(Recalled::Below(prefix)),
+        Meant::Tag(tag) => zone.recall(Recalled::Tag(tag)),
+    }
+    zone.note(target, soft, true);
+    let found = found(zone, target);
+    for entry in &found {
+        if soft {
+            zone.expire(entry);
+        } else {
+            zone.remove(entry);
         }
     }
-    count
+    found.len()
 }
 
 /// Whether what was purged so far stays so over a crash.
@@ -51,11 +68,11 @@ pub fn changed(zones: &[&'static Zone], url: &str, query: Option<&str>) {
         if zone.disk().is_some_and(|disk| !disk.is_loaded()) {
             zone.note(&whole_url(url, query), false, false);
         }
-        for entry in zone.at_url(url) {
-            if entry.place.answers(query) {
-                zone.remove(&entry);
-            }
-        }
+        // First, so that what is on its way now is not kept after all.
+        zone.recall(Recalled::Url(url));
+        let mut found = zone.at_url(url);
+        found.retain(|entry| entry.place.answers(query) && zone.remove(entry));
+        zone.count_changed(found.len());
     }
 }
 
@@ -105,6 +122,7 @@ impl Meant {
 fn found(zone: &Zone, target: &Target) -> Vec<std::sync::Arc<super::entry::Entry>> {
     match target {
         Target::Tag(tag) => zone.tagged(tag),
+        Target::Prefix(prefix) if prefix.is_empty() => zone.below(""),
         Target::Prefix(prefix) => zone.below(&as_stored(prefix).0),
         Target::Url(url) => {
             let (url, query) = as_stored(url);

@@ -65,6 +65,19 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Status,
+        Self::NoStore,
+        Self::Private,
+        Self::NotUnderstood,
+        Self::Vary,
+        Self::SetCookie,
+        Self::Authorization,
+        Self::NoLifetime,
+        Self::Useless,
+    ];
+
     /// Its name in logs.
     pub fn name(self) -> &'static str {
         match self {

@@ -29,7 +29,7 @@ use super::entry::{Entry, Marks, Place, Uses, kept_fields};
 use super::key::Key;
 use super::storable::Keeping;
 use super::vary;
-use super::zone::Zone;
+use super::zone::{Mark, Zone};
 
 pub use reading::Hit;
 use writing::Miss;
@@ -60,6 +60,8 @@ pub struct Plan {
     pub confirmed: Option<Arc<Entry>>,
     /// Largest content that is kept.
     pub object_max: usize,
+    /// When it was asked for.
+    pub asked: Mark,
 }
 
 impl Ask {
@@ -84,6 +86,14 @@ impl Ask {
 }
 
 impl Plan {
+    /// Puts an answer in, unless it was forgotten while it was under way.
+    fn insert(&self, zone: &Zone, entry: &Arc<Entry>) {
+        zone.insert(entry);
+        if zone.recalled_since(self.asked, &entry.place, &entry.tags) {
+            zone.remove(entry);
+        }
+    }
+
     /// The entry that it makes of a head and a content.
     fn entry(&self, zone: &Zone, head: &ResponseHeader, body: Arc<Body>) -> Arc<Entry> {
         Arc::new(Entry {
@@ -188,7 +198,7 @@ impl Storage for Zone {
     ) -> Result<MissHandler> {
         let plan = plan_of(meta)?;
         let entry = plan.entry(self, meta.response_header(), Arc::default());
-        self.insert(&entry);
+        plan.insert(self, &entry);
         *plan.ask.filling.lock() = Some(entry.clone());
         Ok(Box::new(Miss::new(self, entry, plan.object_max)))
     }
@@ -217,7 +227,10 @@ impl Storage for Zone {
         if !self.inherit(&entry) {
             return Ok(false);
         }
-        self.insert(&entry);
+        plan.insert(self, &entry);
+        if entry.is_gone() {
+            return Ok(true);
+        }
         match entry.body.file() {
             Some(stored) => stored.disk.write_head(stored.clone()),
             None => self.keep(&entry),

@@ -4,12 +4,12 @@
 
 mod index;
 mod ledger;
+mod recall;
 mod registry;
 mod tiers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::SystemTime;
 
 use ahash::{AHashMap, RandomState};
 use http::HeaderMap;
@@ -19,13 +19,15 @@ use pingora_cache::lock::{CacheKeyLockImpl, CacheLock};
 use pingora_cache::predictor::Predictor;
 
 pub use ledger::{Kept, Ledger, ghost};
+pub use recall::{Mark, Recalled};
 pub use registry::{Wanted, close_disks, keep_only, obtain, zones};
 
 use super::disk::Disk;
-use super::entry::Entry;
+use super::entry::{Entry, Place};
 use super::key::Key;
 use super::vary;
 use index::Index;
+use recall::Recalls;
 use tiers::SPARED_MAX;
 
 const SHARDS: usize = 64;
@@ -50,7 +52,8 @@ pub struct Zone {
     entries: AtomicUsize,
     evictions: AtomicU64,
     next_id: AtomicU64,
-    purged_at: Mutex<SystemTime>,
+    recalls: Recalls,
+    counts: Counts,
     hasher: RandomState,
     shards: Box<[RwLock<AHashMap<Key, Group>>]>,
     ledger: Mutex<Ledger<Entry>>,
@@ -82,6 +85,24 @@ pub struct Census {
     pub entries: usize,
     /// Answers that had to go for others.
     pub evictions: u64,
+    /// Answers that were put in.
+    pub stored: u64,
+    /// Answers that an operator took out or marked stale.
+    pub purged: u64,
+    /// Answers that were taken out because a request changed what they are about.
+    pub changed: u64,
+}
+
+/// What happened in a zone.
+#[derive(Default)]
+struct Counts {
+    stored: AtomicU64,
+    purged: AtomicU64,
+    changed: AtomicU64,
+}
+
+fn whole(entries: usize) -> u64 {
+    u64::try_from(entries).unwrap_or(u64::MAX)
 }
 
 impl Zone {
@@ -95,7 +116,8 @@ impl Zone {
             entries: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
-            purged_at: Mutex::new(SystemTime::UNIX_EPOCH),
+            recalls: Recalls::default(),
+            counts: Counts::default(),
             hasher: RandomState::new(),
             shards,
             ledger: Mutex::default(),
@@ -108,8 +130,12 @@ impl Zone {
     }
 
     fn shard(&self, key: &Key) -> Option<&RwLock<AHashMap<Key, Group>>> {
-        let hash = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default();
-        self.shards.get(hash % SHARDS)
+        // The map hashes the key; to choose among so few some of its bytes will do.
+        let tail = key.bytes().iter().rev().take(16);
+        let sum = tail.fold(0_usize, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
+        });
+        self.shards.get(sum % SHARDS)
     }
 
     /// A number for a new answer.
@@ -146,6 +172,7 @@ impl Zone {
             return false;
         };
         self.entries.fetch_add(1, Ordering::Relaxed);
+        self.counts.stored.fetch_add(1, Ordering::Relaxed);
         if !entry.body.is_elsewhere() {
             self.ledger.lock().add(entry.clone(), &self.hasher);
         }
@@ -325,14 +352,33 @@ impl Zone {
         self.index.lock().tagged(tag)
     }
 
-    /// Somebody forgets answers now: what was asked for before is not to be kept.
-    pub(super) fn purged(&self) {
-        *self.purged_at.lock() = SystemTime::now();
+    /// The present moment, for a request that goes to an origin.
+    pub fn mark(&self) -> Mark {
+        self.recalls.mark()
     }
 
-    /// Whether an answer to a request of this moment may have been forgotten meanwhile.
-    pub fn purged_since(&self, asked: SystemTime) -> bool {
-        *self.purged_at.lock() >= asked
+    /// Somebody forgets answers now: those that were asked for before are not to be kept. To be called before any is taken out.
+    pub fn recall(&self, what: Recalled<'_>) {
+        self.recalls.write_down(what);
+    }
+
+    /// Whether an answer that was asked for at this moment may have been forgotten meanwhile. To be called again when it is in.
+    pub fn recalled_since(&self, asked: Mark, place: &Place, tags: &[Arc<str>]) -> bool {
+        self.recalls.concern(asked, place, tags)
+    }
+
+    /// Counts what was forgotten because somebody said so.
+    pub fn count_purged(&self, entries: usize) {
+        self.counts
+            .purged
+            .fetch_add(whole(entries), Ordering::Relaxed);
+    }
+
+    /// Counts what was forgotten because a request changed it.
+    pub fn count_changed(&self, entries: usize) {
+        self.counts
+            .changed
+            .fetch_add(whole(entries), Ordering::Relaxed);
     }
 
     /// What it holds.
@@ -342,6 +388,9 @@ impl Zone {
             limit: self.limit.load(Ordering::Relaxed),
             entries: self.entries.load(Ordering::Relaxed),
             evictions: self.evictions.load(Ordering::Relaxed),
+            stored: self.counts.stored.load(Ordering::Relaxed),
+            purged: self.counts.purged.load(Ordering::Relaxed),
+            changed: self.counts.changed.load(Ordering::Relaxed),
         }
     }
 

@@ -118,6 +118,8 @@ pub(super) struct RawDefaults {
     pub(super) timeout: Option<At<Time>>,
     /// How failed attempts are repeated. Default: not at all.
     pub(super) retry: Option<At<RawRetryOrNone>>,
+    /// How answers of routes with an upstream are kept. Default: not at all.
+    pub(super) cache: Option<At<RawCacheOrTime>>,
     /// How long a stream may be silent. Default: `"5min"`.
     pub(super) stream_idle_timeout: Option<At<Time>>,
     /// How long a stream may last. Default: `"24h"`.

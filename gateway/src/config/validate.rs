@@ -69,7 +69,7 @@ pub(super) fn validate(
     let listeners = listener::all(raw.listeners, &mut context);
     names.serving = serving(&listeners);
     let upstreams = upstream::all(raw.upstreams, &mut context);
-    let cache_zones = cache::zones(raw.cache_zones, &mut context);
+    let cache_zones = cache::zones(raw.cache_zones, &names.stores, &mut context);
     let stores = store::all(raw.stores, &mut context);
     let admin = process::admin(raw.admin, &mut context);
     let access_log = process::access_log(raw.access_log, &mut context);

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plugins::contract::flow::Refusal;
 use plugins::contract::services::{Count, Family, Meter};
 
+use super::cache::CacheMetrics;
 use super::histogram::{HOP, Histogram, REQUEST};
 use super::status::StatusCounters;
 use crate::upstream::retry::Hindrance;
@@ -21,7 +22,12 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// Adds one.
     pub fn add_one(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add(1);
+    }
+
+    /// Adds some.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Its value.
@@ -130,56 +136,6 @@ impl MirrorMetrics {
     }
 }
 
-/// What the cache did for a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CacheResult {
-    /// A stored answer was given.
-    Hit,
-    /// A stored answer was given though it was stale.
-    Stale,
-    /// A stored answer was given after its origin had confirmed it.
-    Revalidated,
-    /// There was none to give.
-    Miss,
-    /// The cache was left out.
-    Bypass,
-}
-
-impl CacheResult {
-    pub(super) const ALL: [(Self, &'static str); 5] = [
-        (Self::Hit, "hit"),
-        (Self::Stale, "stale"),
-        (Self::Revalidated, "revalidated"),
-        (Self::Miss, "miss"),
-        (Self::Bypass, "bypass"),
-    ];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        let found = Self::ALL.iter().find(|(of, _)| *of == self);
-        found.map_or("", |(_, name)| name)
-    }
-}
-
-/// What the cache did for one route.
-#[derive(Debug, Default)]
-pub struct CacheMetrics([Counter; 5]);
-
-impl CacheMetrics {
-    /// Counts a request.
-    pub fn count(&self, result: CacheResult) {
-        if let Some((counter, _)) = self.read_pairs().find(|(_, (of, _))| *of == result) {
-            counter.add_one();
-        }
-    }
-
-    pub(super) fn read_pairs(
-        &self,
-    ) -> impl Iterator<Item = (&Counter, (CacheResult, &'static str))> {
-        self.0.iter().zip(CacheResult::ALL)
-    }
-}
-
 /// What became of failed attempts that a retry policy covers: repeated, or why not.
 #[derive(Debug, Default)]
 pub struct RetryMetrics {
@@ -207,7 +163,7 @@ pub struct Metrics {
     pub(super) mirrors: Handles<Arc<str>, MirrorMetrics>,
     /// What plugins count, by family and label values.
     pub(super) counted: Mutex<BTreeMap<Counted, (&'static Family, Count)>>,
-    pub(super) caches: Handles<Arc<str>, CacheMetrics>,
+    pub(super) caches: Handles<Two, CacheMetrics>,
     /// Requests that no route took, by status.
     pub unrouted: StatusCounters,
     /// Reloads that were applied.
@@ -319,8 +275,11 @@ impl Metrics {
     }
 
     /// The handle for what the cache does for a route.
-    pub fn cache(&self, route: &Arc<str>) -> Arc<CacheMetrics> {
-        lock(&self.caches).entry(route.clone()).or_default().clone()
+    pub fn cache(&self, route: &Arc<str>, zone: &Arc<str>) -> Arc<CacheMetrics> {
+        lock(&self.caches)
+            .entry((route.clone(), zone.clone()))
+            .or_default()
+            .clone()
     }
 
     /// The handle for the repetitions at an upstream.

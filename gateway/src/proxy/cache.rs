@@ -39,6 +39,7 @@ use crate::cache::policy::CachePolicy;
 use crate::cache::query::QueryRule;
 use crate::cache::storable::Asker;
 use crate::cache::storage::{Ask, Hit};
+use crate::cache::zone::Mark;
 use crate::routing::RouteRequest;
 use crate::upstream::Outcome;
 
@@ -59,6 +60,8 @@ pub(super) struct State {
     ask: Option<Arc<Ask>>,
     /// When the request was sent to an upstream.
     asked: SystemTime,
+    /// The same in the life of its zone.
+    mark: Mark,
     /// The stored answer and what it is good for.
     found: Option<(Arc<Entry>, Use)>,
     /// What the upstream says of the stored answer in its 304.
@@ -78,12 +81,14 @@ pub(super) fn enable(session: &mut Session, ctx: &mut Ctx) {
     let head = session.req_header();
     let asks = RequestDirectives::read(&head.headers);
     let asker = policy.asker(&head.headers, ctx.seen.facts.identity().is_some());
-    let passes_by = passes_by(session, ctx, policy, &asks);
+    let streams = session.is_upgrade_req() || wants_events(&head.headers);
+    let passes_by = passes_by(session, ctx, policy, &asks, streams);
     let state = State {
         asks,
         asker,
         ask: None,
         asked: SystemTime::UNIX_EPOCH,
+        mark: Mark::default(),
         found: None,
         confirmed: None,
         reason: passes_by,
@@ -106,11 +111,21 @@ pub(super) fn enable(session: &mut Session, ctx: &mut Ctx) {
     ctx.progress.cache = Some(Box::new(state));
 }
 
+/// Whether the answer is to be a stream of events, whose times are not those of answers that are kept.
+fn wants_events(fields: &HeaderMap) -> bool {
+    let kinds = fields.get_all(header::ACCEPT);
+    kinds.iter().any(|kinds| {
+        let kinds = kinds.to_str().unwrap_or_default();
+        kinds.to_ascii_lowercase().contains("text/event-stream")
+    })
+}
+
 fn passes_by(
     session: &Session,
     ctx: &Ctx,
     policy: &CachePolicy,
     asks: &RequestDirectives,
+    streams: bool,
 ) -> Option<&'static str> {
     let head = session.req_header();
     let request = RouteRequest {
@@ -120,7 +135,7 @@ fn passes_by(
         query: head.uri.query(),
         headers: &head.headers,
     };
-    let streams = session.is_upgrade_req() || ctx.seen.dialect != Dialect::Plain;
+    let streams = streams || ctx.seen.dialect != Dialect::Plain;
     policy.passes_by(&request, ctx.seen.body, streams, asks)
 }
 
@@ -187,10 +202,13 @@ pub(super) async fn may_ask(session: &mut Session, ctx: &mut Ctx) -> Result<bool
 
 /// Prepares the head for the upstream: what does not count is not forwarded.
 pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    let policy = ctx.route().and_then(|route| route.cache.as_ref());
+    let mark = policy.map(|policy| policy.zone.mark());
     let Some(state) = &mut ctx.progress.cache else {
         return Ok(());
     };
     state.asked = SystemTime::now();
+    state.mark = mark.unwrap_or_default();
     state.confirmed = None;
     let policy = ctx.route().and_then(|route| route.cache.as_ref());
     let rule = policy.map(|policy| &policy.query);

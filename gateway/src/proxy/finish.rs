@@ -34,9 +34,8 @@ pub(super) fn record(
         Some(route) => {
             // What the gateway asks for itself is no client's request.
             if !cache::refresh::is_one(session) {
-                if let Some(state) = &ctx.progress.cache {
-                    let done = cache::outcome::of(session, state);
-                    route.cached.count(done.result);
+                if let (Some(state), Some(cached)) = (&ctx.progress.cache, &route.cached) {
+                    cache::outcome::count(session, state, cached);
                 }
                 route.metrics.finished(status, total, hop);
             }

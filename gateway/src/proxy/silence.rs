@@ -18,6 +18,12 @@ use crate::listen;
 /// Takes the watch over from Pingora, where it can be taken.
 pub(super) fn take_over(session: &mut Session, peer: &mut HttpPeer, seen: &mut Seen) {
     seen.silence = None;
+    if session.cache.support_streaming_partial_write() == Some(true) {
+        // Pingora goes on without the client where an answer may be kept, and would take our deadline for the client's
+        // end. Its own timeout ends by the deadline, too.
+        listen::set_deadline(session, None);
+        return;
+    }
     if listen::set_deadline(session, seen.deadline) {
         seen.silence = peer.options.read_timeout.take();
     }

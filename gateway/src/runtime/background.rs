@@ -47,6 +47,7 @@ fn is_unresolved(upstream: &Upstream) -> bool {
 /// Starts what a snapshot needs that the previous one has not started already.
 pub fn activate(snapshot: &Snapshot, previous: Option<&Snapshot>, names: &Arc<Names>) {
     snapshot.stores.activate(&*snapshot.services.tasks);
+    snapshot.followers.activate(&*snapshot.services.tasks);
     snapshot.shared.activate(&snapshot.services);
     for upstream in snapshot
         .upstreams

@@ -13,6 +13,7 @@ use plugins::contract::plugin::CompileError as PluginError;
 use plugins::contract::services::Services;
 use plugins::ip_filter::Ranges;
 
+use super::notices::Followers;
 use super::outside::Outside;
 use super::route::Route;
 use super::{Listener, Snapshot, pages};
@@ -79,10 +80,12 @@ pub fn compile(
     let identity_headers = identity_headers(config);
     let overload = config.overload.as_ref();
     let overload = overload.map(|overload| Rules::new(overload, metrics));
+    let zones = zones(&routes);
+    let before = previous.map(|old| &old.followers);
     Ok(Snapshot {
-        loaded,
+        followers: Followers::compile(&zones, &config.cache_zones, &stores, metrics, before),
+        zones,
         listeners,
-        zones: zones(&routes),
         routes,
         upstreams,
         stores,
@@ -90,6 +93,7 @@ pub fn compile(
         services,
         identity_headers,
         overload,
+        loaded,
     })
 }
 
@@ -291,7 +295,10 @@ impl Making<'_> {
             host: config.host.clone(),
             cache: None,
             metrics: metrics.route(&config.name),
-            cached: metrics.cache(&config.name),
+            cached: config
+                .cache
+                .as_ref()
+                .map(|cache| metrics.cache(&config.name, &cache.zone)),
         })
     }
 }

@@ -10,7 +10,8 @@ use plugins::contract::template::Template;
 use super::action::Action;
 use crate::cache::policy::CachePolicy;
 use crate::config::model::{PathChange, StreamLimits, TrailingSlash};
-use crate::observe::metrics::{CacheMetrics, RouteMetrics};
+use crate::observe::cache::CacheMetrics;
+use crate::observe::metrics::RouteMetrics;
 use crate::upstream::retry::Retry;
 
 /// What happens to the requests of one route.
@@ -39,8 +40,8 @@ pub struct Route {
     pub host: Option<Template>,
     /// Its counters.
     pub metrics: Arc<RouteMetrics>,
-    /// What the cache did for it.
-    pub cached: Arc<CacheMetrics>,
+    /// What the cache did for it, where it keeps answers.
+    pub cached: Option<Arc<CacheMetrics>>,
 }
 
 impl Route {

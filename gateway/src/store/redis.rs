@@ -15,6 +15,7 @@
 //! the link away.
 
 mod link;
+pub mod log;
 mod swap;
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,10 @@
 
 use std::thread;
 
-use harness::{Gate, Script, wait};
+use harness::{Backend, Gate, Gateway, Response, Script, wait};
 
-use super::{assert_cache, keeping, saying};
+use super::{assert_cache, keeping, routes, saying};
+use crate::fixture::config;
 
 #[test]
 fn a_thousand_who_miss_make_one_request() {
@@ -88,4 +89,31 @@ fn an_answer_that_breaks_off_is_never_given() {
     assert_eq!(answer.status, 200);
     assert_cache(&answer, "fwd=uri-miss");
     assert_eq!(orders.requests().len(), 2);
+}
+
+#[test]
+fn a_slow_writer_holds_the_others_no_longer_than_their_deadlines() {
+    let orders = Backend::start();
+    let routes = format!("{}timeout = \"2s\"\n", routes("\"60s\""));
+    let gateway = Gateway::start(config(&routes, &orders));
+    orders.once(Script::stall());
+    let mut first = gateway.client();
+    first.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    orders.wait_requests(1);
+    // The others are given up on neither: they ask for themselves while the first still waits.
+    let answers: Vec<Response> = thread::scope(|scope| {
+        let ask = || gateway.request("GET", "/", &[("host", "a")], b"");
+        let asking: Vec<_> = (0..5).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    for answer in &answers {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(first.receive_head().0, 504);
+    let waited = |result: &str| {
+        let result = format!("result=\"{result}\"");
+        gateway.metric("gateway_cache_coalesced_total", &["route=\"all\"", &result])
+    };
+    assert_eq!(waited("given") + waited("fetched") + waited("in-vain"), 5);
+    assert!(waited("in-vain") >= 1);
 }

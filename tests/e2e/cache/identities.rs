@@ -21,9 +21,13 @@ fn gateway(cache: &str) -> (Gateway, Backend) {
 }
 
 fn ask(gateway: &Gateway, subject: &str) -> Response {
+    ask_for(gateway, subject, "/me")
+}
+
+fn ask_for(gateway: &Gateway, subject: &str, path: &str) -> Response {
     let token = secret_token(SECRET.as_bytes(), &claims(&json!({ "sub": subject })));
     let bearer = format!("Bearer {token}");
-    gateway.request("GET", "/me", &[("authorization", &bearer)], b"")
+    gateway.request("GET", path, &[("authorization", &bearer)], b"")
 }
 
 #[test]
@@ -59,4 +63,18 @@ fn a_route_may_share_its_answers() {
     assert_eq!(ask(&gateway, "alice").status, 200);
     assert_cache(&ask(&gateway, "bob"), "hit");
     assert_eq!(orders.requests().len(), 1);
+}
+
+#[test]
+fn an_account_behind_the_name_of_a_file_is_its_owners_alone() {
+    let (gateway, orders) = gateway("\"60s\"");
+    for path in ["/me/style.css", "/me/x.js?logo.png"] {
+        orders.once(Script::answer(200, "alice's"));
+        assert_eq!(ask_for(&gateway, "alice", path).text(), "alice's");
+        orders.once(Script::answer(200, "bob's"));
+        assert_eq!(ask_for(&gateway, "bob", path).text(), "bob's");
+        assert_eq!(ask_for(&gateway, "alice", path).text(), "alice's");
+        assert_eq!(gateway.get(path).status, 401);
+    }
+    assert_eq!(orders.requests().len(), 4);
 }

@@ -141,3 +141,112 @@ fn chosen_values_and_conditions_count() {
     );
     assert_eq!(orders.requests().len(), 4);
 }
+
+#[test]
+fn spellings_of_a_path_share_what_they_share_at_the_upstream() {
+    let (gateway, orders) = keeping("\"60s\"");
+    assert_cache(&gateway.get("/account/style.css"), "fwd=uri-miss");
+    for same in [
+        "/account/%73tyle.css",
+        "/account/x/../style.css",
+        "/account//style.css",
+        "/./account/style.css",
+    ] {
+        assert_cache(&gateway.get(same), "hit");
+    }
+    assert_eq!(orders.last().target, "/account/style.css");
+    for refused in [
+        "/account/..%2fstyle.css",
+        "/account;/style.css",
+        "/account%5cstyle.css",
+        "/account%00.css",
+        "/account%252fstyle.css",
+        "/../style.css",
+    ] {
+        assert_eq!(gateway.get(refused).status, 400, "{refused}");
+    }
+    assert_eq!(orders.requests().len(), 1);
+}
+
+#[test]
+fn parameters_cannot_hide_in_each_other() {
+    let (gateway, orders) = keeping("{ ttl = \"60s\", query = { keep = [\"id\"] } }");
+    let seen = |query: &str| {
+        gateway.get(&format!("/x{query}"));
+        orders.last().target.clone()
+    };
+    // What the upstream sees is what the key holds, to the letter.
+    for (query, forwarded) in [
+        ("?id=1&evil=2", "/x?id=1"),
+        ("?evil=2", "/x"),
+        ("?evil=2;id=3", "/x?evil=2;id=3"),
+        ("?id=3;evil=2", "/x?id=3;evil=2"),
+        ("?id=4&id=5", "/x?id=4&id=5"),
+        ("?%69d=6", "/x?%69d=6"),
+        ("?ID=7", "/x"),
+    ] {
+        let told = seen(query);
+        assert_eq!(told, forwarded, "{query}");
+    }
+    let before = orders.requests().len();
+    assert_cache(&gateway.get("/x?id=5&id=4"), "fwd=uri-miss");
+    assert_eq!(orders.requests().len(), before + 1);
+}
+
+#[test]
+fn an_answer_that_depends_on_too_much_is_not_kept() {
+    let (gateway, orders) = keeping("\"60s\"");
+    let names: Vec<String> = (0..17).map(|n| format!("x-{n}")).collect();
+    orders.always(Script::answer(200, "").header("vary", &names.join(", ")));
+    for _ in 0..2 {
+        assert_cache(&gateway.get("/flood"), "fwd=uri-miss; detail=vary");
+    }
+    orders.always(Script::answer(200, "").header("vary", &names[..16].join(", ")));
+    assert_cache(&gateway.get("/many"), "fwd=uri-miss; stored");
+    assert_cache(&gateway.get("/many"), "hit");
+}
+
+#[test]
+fn heads_that_are_too_large_are_neither_kept_nor_given() {
+    let (gateway, orders) = keeping("\"60s\"");
+    let large = "x".repeat(70 << 10);
+    orders.always(Script::answer(200, "").header("x-large", &large));
+    for _ in 0..2 {
+        assert_eq!(gateway.get("/answer").status, 502);
+    }
+    assert_eq!(
+        gateway.metric("gateway_cache_entries", &["zone=\"default\""]),
+        0
+    );
+    orders.always(Script::answer(200, "fine"));
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for n in 0..300 {
+        fields.push((format!("x-{n}"), "y".to_owned()));
+    }
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (&**a, &**b)).collect();
+    assert_eq!(gateway.request("GET", "/request", &fields, b"").status, 431);
+    let before = orders.requests().len();
+    assert_eq!(
+        gateway.get("/request").text(),
+        "fine",
+        "a refusal is nobody else's answer"
+    );
+    assert_eq!(orders.requests().len(), before + 1);
+}
+
+#[test]
+fn what_an_upstream_says_of_errors_and_of_others_is_not_kept_for_all() {
+    let (gateway, orders) = keeping("\"60s\"");
+    // The upstream chokes on a field that is in no key.
+    orders.once(Script::answer(400, "bad header"));
+    let poisoned = gateway.request("GET", "/", &[("x-oversized", "y")], b"");
+    assert_eq!(poisoned.status, 400);
+    let next = gateway.get("/");
+    assert_eq!(next.status, 200);
+    assert_cache(&next, "fwd=uri-miss");
+    // It reflects a host that only this client has named.
+    orders.once(Script::status(302).header("location", "https://evil.example/"));
+    let moved = gateway.request("GET", "/moved", &[("x-host", "evil.example")], b"");
+    assert_eq!(moved.status, 302);
+    assert_cache(&gateway.get("/moved"), "fwd=uri-miss");
+}

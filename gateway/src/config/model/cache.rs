@@ -43,6 +43,8 @@ pub struct CacheZoneConfig {
     pub memory: usize,
     /// Where it keeps what is to outlive the process.
     pub disk: Option<CacheDiskConfig>,
+    /// By which store it tells other gateways what is purged.
+    pub store: Option<Arc<str>>,
 }
 
 /// `disk` of a zone.

@@ -26,6 +26,7 @@ const DEFAULT_ZONE: &str = "default";
 /// All zones, the one of every configuration among them.
 pub(super) fn zones(
     raw: BTreeMap<String, At<RawCacheZone>>,
+    stores: &BTreeMap<String, usize>,
     context: &mut Context<'_>,
 ) -> Vec<CacheZoneConfig> {
     let mut zones: Vec<CacheZoneConfig> = raw
@@ -35,6 +36,10 @@ pub(super) fn zones(
             span: Some(zone.span()),
             memory: bounds::ZONE_MEMORY.bytes(zone.memory.as_ref(), context.report),
             disk: zone.disk.as_ref().map(|disk| self::disk(disk, context)),
+            store: zone.store.as_ref().map(|store| {
+                context.reference("store", store, &store.span(), stores);
+                Arc::from(store.as_str())
+            }),
         })
         .collect();
     apart(&zones, context);
@@ -44,6 +49,7 @@ pub(super) fn zones(
             span: None,
             memory: bounds::ZONE_MEMORY.bytes(None, context.report),
             disk: None,
+            store: None,
         });
     }
     zones
@@ -123,6 +129,19 @@ pub(super) fn cache(
             .unwrap_or_default(),
         tags_from: tags_from(table, context),
     })
+}
+
+/// The policy of `[defaults]` on a route: the values that it names must be there.
+pub(super) fn inherited(
+    cache: &CacheConfig,
+    span: &Span,
+    pattern: Option<&Matcher>,
+    context: &mut Context<'_>,
+) -> CacheConfig {
+    for value in &cache.vary_on {
+        context.value(value, span, pattern);
+    }
+    cache.clone()
 }
 
 fn plainest() -> CacheConfig {

@@ -69,6 +69,7 @@ struct Shared<'a> {
     /// Whether somebody must say of every route who may call it.
     guarded: bool,
     retry: Option<(Span, Option<RetryConfig>)>,
+    cache: Option<(Span, Option<CacheConfig>)>,
     timing: RawDefaults,
 }
 
@@ -102,6 +103,7 @@ pub(super) fn all(
             .retry
             .as_ref()
             .map(|raw| (raw.span(), retry::retry(raw, context))),
+        cache: default_cache(&own_defaults, names, context),
         timing: own_defaults,
     };
     shared.guarded = has_auth || auth::anywhere(&shared);
@@ -124,6 +126,19 @@ pub(super) fn all(
             .help("add [route.NAME] with `match` and an action");
     }
     drafts.into_iter().map(finished).collect()
+}
+
+/// `cache` of `[defaults]`, as far as it is the same for every route.
+fn default_cache(
+    defaults: &RawDefaults,
+    names: &Names,
+    context: &mut Context<'_>,
+) -> Option<(Span, Option<CacheConfig>)> {
+    let raw = defaults.cache.as_ref()?;
+    // Which values a route has, it says itself.
+    context.authenticated = true;
+    let cache = cache::cache(raw, None, &names.cache_zones, context);
+    Some((raw.span(), cache))
 }
 
 /// The policies that each route says itself.
@@ -155,6 +170,8 @@ fn draft(
     let retry = shared.retry.as_ref().filter(|_| forwards);
     let mut defaults = timing::places(&shared.timing).to_vec();
     defaults.push(("retry", retry.map(|(span, _)| span.clone())));
+    let cache = shared.cache.as_ref().filter(|_| forwards);
+    defaults.push(("cache", cache.map(|(span, _)| span.clone())));
     let provenance = provenance(&raw, &defaults, &lineage, routes);
     let layer = lineage
         .iter()
@@ -243,10 +260,14 @@ fn rest(
         Some(own) => retry::retry(own, context),
         None => shared.retry.as_ref().and_then(|(_, retry)| retry.clone()),
     };
-    let cache = raw
-        .cache
-        .as_ref()
-        .and_then(|raw| cache::cache(raw, matcher, &shared.names.cache_zones, context));
+    let cache = match (&raw.cache, &shared.cache) {
+        (Some(own), _) => cache::cache(own, matcher, &shared.names.cache_zones, context),
+        (None, Some((span, cache))) => cache
+            .as_ref()
+            .filter(|_| raw.redirect.is_none() && raw.respond.is_none())
+            .map(|cache| cache::inherited(cache, span, matcher, context)),
+        (None, None) => None,
+    };
     let does = action.as_ref().map(|(action, _)| action);
     let mirror = raw
         .mirror

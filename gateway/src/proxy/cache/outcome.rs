@@ -5,7 +5,7 @@ use pingora_cache::{CachePhase, NoCacheReason};
 
 use super::State;
 use crate::cache::freshness::Use;
-use crate::observe::metrics::CacheResult;
+use crate::observe::cache::{CacheMetrics, CacheResult, Waited};
 
 /// What it did, and why not more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,27 @@ pub(in crate::proxy) struct Done {
     pub(in crate::proxy) result: CacheResult,
     pub(in crate::proxy) reason: Option<&'static str>,
     pub(in crate::proxy) stored: bool,
+}
+
+/// Counts it.
+pub(in crate::proxy) fn count(session: &Session, state: &State, metrics: &CacheMetrics) {
+    let done = of(session, state);
+    metrics.count(done.result, done.reason);
+    let given = matches!(
+        done.result,
+        CacheResult::Hit | CacheResult::Stale | CacheResult::Revalidated
+    );
+    if given {
+        metrics.gave(session.body_bytes_sent() as u64);
+    }
+    if state.quick || session.cache.lock_duration().is_none() {
+        return;
+    }
+    metrics.waited(match done.reason {
+        Some("waited-in-vain") => Waited::InVain,
+        _ if given => Waited::Given,
+        _ => Waited::Fetched,
+    });
 }
 
 /// Reads it off the engine.

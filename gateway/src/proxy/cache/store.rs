@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Session;
 use pingora_cache::{NoCacheReason, RespCacheable};
 
@@ -12,7 +12,7 @@ use super::{State, url};
 use crate::cache::entry::{Entry, Place, merged_fields};
 use crate::cache::policy::CachePolicy;
 use crate::cache::storable::{Exchange, Keeping, keep};
-use crate::cache::storage::{Plan, head_of, meta_for};
+use crate::cache::storage::{Ask, Plan, head_of, meta_for};
 use crate::proxy::ctx::Ctx;
 use crate::proxy::{lower, response, response_head};
 
@@ -65,12 +65,7 @@ fn decide(
         exchange,
     );
     let unfit = response_head::look(&head).is_err() || response::is_stream(&head);
-    let purged = policy.zone.purged_since(state.asked);
     let keeping = match kept {
-        Ok(_) if purged => {
-            state.reason = Some("purged");
-            return not_kept("purged");
-        }
         Ok(_) if unfit => {
             state.reason = Some("stream");
             return not_kept("stream");
@@ -88,30 +83,39 @@ fn decide(
     let Some(ask) = state.ask.clone() else {
         return not_kept("no-key");
     };
-    let request = session.req_header();
-    let query = request
-        .uri
-        .query()
-        .map(|query| policy.query.keyed(query).into());
+    let place = place(session.req_header(), ctx, policy, &ask, &keeping);
+    let tags = tags(&head.headers, &policy.tags_from);
+    if policy.zone.recalled_since(state.mark, &place, &tags) {
+        state.reason = Some("purged");
+        return not_kept("purged");
+    }
     let plan = Plan {
-        place: Arc::new(Place {
-            key: if serves_all(policy, &keeping) {
-                None
-            } else {
-                ask.own.clone()
-            }
-            .unwrap_or_else(|| ask.shared.clone()),
-            url: url(request, ctx).into(),
-            query,
-            rule: Arc::new(policy.query.clone()),
-        }),
-        tags: tags(&head.headers, &policy.tags_from),
+        place: Arc::new(place),
+        tags,
         keeping,
         ask,
         confirmed,
         object_max: policy.object_max,
+        asked: state.mark,
     };
     RespCacheable::Cacheable(meta_for(plan, head))
+}
+
+fn place(
+    request: &RequestHeader,
+    ctx: &Ctx,
+    policy: &CachePolicy,
+    ask: &Ask,
+    keeping: &Keeping,
+) -> Place {
+    let own = ask.own.as_ref().filter(|_| !serves_all(policy, keeping));
+    let query = request.uri.query();
+    Place {
+        key: own.unwrap_or(&ask.shared).clone(),
+        url: url(request, ctx).into(),
+        query: query.map(|query| policy.query.keyed(query).into()),
+        rule: Arc::new(policy.query.clone()),
+    }
 }
 
 fn serves_all(policy: &CachePolicy, keeping: &Keeping) -> bool {

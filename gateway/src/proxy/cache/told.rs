@@ -7,9 +7,10 @@ use pingora::prelude::Session;
 
 use super::State;
 use super::outcome::{self, Done};
-use crate::observe::metrics::CacheResult;
+use crate::cache::ready::{hit_status, set_age};
+use crate::observe::cache::CacheResult;
 
-static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Adds both to an answer.
 pub(in crate::proxy) fn told(session: &Session, state: &State, fields: &mut HeaderMap) {
@@ -17,10 +18,7 @@ pub(in crate::proxy) fn told(session: &Session, state: &State, fields: &mut Head
     let now = SystemTime::now();
     let left = match (&state.found, done.result) {
         (Some((entry, _)), CacheResult::Hit | CacheResult::Stale) => {
-            fields.insert(
-                header::AGE,
-                HeaderValue::from(entry.times.age(now).as_secs()),
-            );
+            set_age(fields, entry.times.age(now).as_secs());
             Some(seconds_left(entry, now))
         }
         (_, CacheResult::Revalidated) => {
@@ -30,8 +28,15 @@ pub(in crate::proxy) fn told(session: &Session, state: &State, fields: &mut Head
         }
         _ => None,
     };
-    if let Ok(value) = HeaderValue::try_from(status(done, state, left)) {
-        fields.append(CACHE_STATUS.clone(), value);
+    let status = match (done.result, left) {
+        (CacheResult::Hit, Some(left)) => hit_status(left),
+        _ => HeaderValue::try_from(status(done, state, left)).ok(),
+    };
+    let Some(status) = status else { return };
+    match fields.get_mut(CACHE_STATUS) {
+        // Room that was kept for it.
+        Some(value) if value.is_empty() => *value = status,
+        _ => drop(fields.append(CACHE_STATUS, status)),
     }
 }
 
