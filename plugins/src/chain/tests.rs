@@ -110,6 +110,7 @@ fn the_order_is_the_designs() {
             "rate-limit",
             "quota",
             "concurrency",
+            "idempotency",
             "headers"
         ]
     );

@@ -14,6 +14,7 @@ const FILES: &[(&str, &str)] = &[
     ("rate-limit", include_str!("../../rate_limit.rs")),
     ("quota", include_str!("../../quota.rs")),
     ("concurrency", include_str!("../../concurrency.rs")),
+    ("idempotency", include_str!("../../idempotency.rs")),
     ("headers", include_str!("../../headers.rs")),
 ];
 const GUIDE: &str = include_str!("../../../README.md");
