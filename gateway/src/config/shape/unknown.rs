@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Key, Node, Walk, alternatives, is_map, is_secret, object_of, resolved};
 
 /// The longest list of keys that a complaint spells out.
-const LISTED_MAX: usize = 24;
+const LISTED_MAX: usize = 32;
 
 impl Walk<'_> {
     /// Reports an unknown key; gives the key that was probably meant.
