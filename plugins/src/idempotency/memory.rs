@@ -285,6 +285,18 @@ mod tests {
         assert_eq!(memory.get(&key("a"), at(11)), Some(text("one")));
     }
 
+    #[test]
+    fn an_answer_without_room_leaves_its_key_taken() {
+        let memory = Memory::new(2 * (OVERHEAD + 3));
+        for name in ["a", "b"] {
+            assert_eq!(memory.claim(key(name), text("one"), LOCK, at(0)), Ok(None));
+        }
+        let answer = Some((text("an answer"), KEEP));
+        assert!(!memory.exchange(&key("a"), b"one", answer, at(1)));
+        assert_eq!(memory.get(&key("a"), at(9)), Some(text("one")));
+        assert_eq!(memory.get(&key("a"), at(10)), None);
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Claim(u8),
@@ -331,7 +343,7 @@ mod tests {
                         let answer = Bytes::from(format!("a{at_step}{}", "x".repeat(size)));
                         let Some((value, false, _)) = model.get(&name).cloned() else { continue };
                         let done = memory.exchange(&key(&name.to_string()), &value, Some((answer.clone(), KEEP)), now);
-                        model.remove(&name);
+                        // Without room for its answer a key stays taken.
                         if done {
                             model.insert(name, (answer, true, now + KEEP));
                         }
