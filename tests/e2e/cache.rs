@@ -4,6 +4,7 @@ mod coalescing;
 mod counts;
 mod defaults;
 mod identities;
+mod lifetimes;
 mod poisoning;
 mod purges;
 mod quick;
