@@ -98,9 +98,10 @@ impl Entry {
         let tags = self.tags.iter().map(|tag| tag.len() + 64);
         let names =
             self.place.key.bytes().len() * 2 + self.values.bytes().len() + self.place.url.len();
-        let ready = match self.body.is_elsewhere() {
-            true => 0,
-            false => READY.0 + READY.1 * self.fields.len(),
+        let ready = if self.body.is_elsewhere() {
+            0
+        } else {
+            READY.0 + READY.1 * self.fields.len()
         };
         OVERHEAD + names + ready + fields.sum::<usize>() + tags.sum::<usize>()
     }

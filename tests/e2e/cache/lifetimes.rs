@@ -8,7 +8,7 @@ fn second(cache: &str, fields: &[(&str, &str)]) -> (Response, usize) {
     let script = fields
         .iter()
         .fold(Script::answer(200, "a"), |script, (name, value)| {
-            script.header(*name, *value)
+            script.header(name, value)
         });
     orders.always(script);
     gateway.get("/");

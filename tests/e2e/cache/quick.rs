@@ -57,7 +57,7 @@ fn answers_of_every_size_leave_whole() {
     let (gateway, orders) = keeping("\"60s\"");
     let authority = gateway.addr().to_string();
     for size in [0, 1, 4 << 10, 64 << 10, 100 << 10, (256 << 10) + 1, 3 << 20] {
-        let body: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+        let body: Vec<u8> = (0..251_u8).cycle().take(size).collect();
         let path = format!("/{size}");
         orders.on(&path, Script::answer(200, body.clone()));
         let mut client = gateway.client();

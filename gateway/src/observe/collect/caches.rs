@@ -69,6 +69,9 @@ fn some(labels: &[(&str, &str)], count: &Counter) -> Option<Metric> {
 /// What a zone says of itself.
 type Read = fn(&Census) -> u64;
 
+/// Makes a sample of a number.
+type Sample = fn(&[(&str, &str)], u64) -> Metric;
+
 static LEVELS: [(&str, &str, Read); 3] = [
     (
         "gateway_cache_bytes",
@@ -113,20 +116,20 @@ fn zones() -> impl Iterator<Item = MetricFamily> {
         .into_iter()
         .map(|zone| (zone, zone.census()))
         .collect();
-    let each = move |read: Read, sample: fn(&[(&str, &str)], u64) -> Metric| {
+    let each = move |read: Read, sample: Sample| {
         let sample =
             |(zone, census): &(&Zone, Census)| sample(&[("zone", &zone.name)], read(census));
         zones.iter().map(sample).collect::<Vec<_>>()
     };
-    let levels = LEVELS.iter().map(|row| (row, MetricType::GAUGE));
-    let counts = COUNTS.iter().map(|row| (row, MetricType::COUNTER));
+    let levels = LEVELS
+        .iter()
+        .map(|row| (row, MetricType::GAUGE, level as Sample));
+    let counts = COUNTS
+        .iter()
+        .map(|row| (row, MetricType::COUNTER, counter as Sample));
     levels
         .chain(counts)
-        .map(move |(&(name, help, read), kind)| {
-            let sample: fn(&[(&str, &str)], u64) -> Metric = match kind {
-                MetricType::GAUGE => level,
-                _ => counter,
-            };
+        .map(move |(&(name, help, read), kind, sample)| {
             family(name, help, kind, each(read, sample))
         })
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use pingora::http::ResponseHeader;
-use pingora::prelude::{Result, Session};
+use pingora::prelude::{Error, Result, Session};
 use pingora::protocols::http::HttpTask;
 
 use super::told::CACHE_STATUS;
@@ -116,13 +116,13 @@ pub(in crate::proxy) async fn answer(
         return session.write_response_tasks(head).await.map(|_| true);
     }
     let written = session.write_response_header(head, false).await;
-    written.map_err(|error| error.into_down())?;
+    written.map_err(Error::into_down)?;
     let last = whole.pieces().len() - 1;
     for (index, piece) in whole.pieces().iter().enumerate() {
         let mut piece = Some(piece.clone());
         response::body(session, &mut piece, index == last, ctx)?;
         let written = session.write_response_body(piece, index == last).await;
-        written.map_err(|error| error.into_down())?;
+        written.map_err(Error::into_down)?;
     }
     Ok(true)
 }
