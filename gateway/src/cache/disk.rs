@@ -7,7 +7,7 @@
 //! DIR/XX/STAMP        one file an answer; XX are the last two digits of STAMP
 //! ```
 //!
-//! One thread a directory ([`keeper`]) writes, renames and deletes, in the order in which it was told; a few threads for all
+//! One thread a directory (`keeper`) writes, renames and deletes, in the order in which it was told; a few threads for all
 //! directories ([`readers`]) read. No worker touches the file system. Heads are in memory, so finding, judging and forgetting an
 //! answer is what it is without a disk; only content is read from files, and no byte of it is given out unchecked.
 
