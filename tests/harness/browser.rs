@@ -92,6 +92,11 @@ impl Browser {
         text(&self.command("GET", "url", &Value::Null))
     }
 
+    /// Waits until it is there: a click returns before the page that it leads to has come.
+    pub fn arrive(&self, url: &str) {
+        wait::until(DEADLINE, "the browser to get there", || self.url() == url);
+    }
+
     /// What the page says.
     pub fn source(&self) -> String {
         text(&self.command("GET", "source", &Value::Null))
