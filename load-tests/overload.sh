@@ -86,7 +86,7 @@ print(f"# Beyond capacity · {commit}\n")
 print(f"An upstream that does {width} requests at once in {millis} ms each ({capacity}/s) and queues the rest, {each} s of a load "
       f"that arrives at a fixed rate, eight of ten requests free and two premium; who waits longer than 1 s gives up and counts as "
       f"late. One worker. {platform.machine()}, Linux {platform.release()}.\n")
-print(f"```toml\n{limit}\n```\n")
+print(f"```text\n{limit}\n```\n")
 print("| run | offered/s | goodput/s | of the peak | plan | served/s | refused/s | late/s | failed/s | p50 ms | p99 ms |")
 print("|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|")
 for name, run, all_good in zip(names, runs, good):
