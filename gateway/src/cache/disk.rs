@@ -27,7 +27,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -72,6 +72,8 @@ pub struct Disk {
     pub(super) files: Mutex<Ledger<Stored>>,
     clock: AtomicU64,
     records: Mutex<Records>,
+    /// How many are taking answers out at this moment.
+    forgetting: AtomicUsize,
     /// Whether the directory is ours.
     ours: AtomicBool,
     /// Whether all its files are known.
@@ -99,6 +101,23 @@ pub struct Counts {
 impl Counts {
     fn add(count: &AtomicU64) {
         count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Answers are being taken out: until it is dropped, not every file agrees with the record of purges.
+#[must_use = "the record may be emptied as soon as it is dropped"]
+pub struct Forgetting(Arc<Disk>);
+
+impl Forgetting {
+    fn begin(disk: &Arc<Disk>) -> Self {
+        disk.forgetting.fetch_add(1, Ordering::AcqRel);
+        Self(disk.clone())
+    }
+}
+
+impl Drop for Forgetting {
+    fn drop(&mut self) {
+        self.0.forgetting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -147,6 +166,7 @@ impl Disk {
             files: Mutex::default(),
             clock: AtomicU64::new(0),
             records: Mutex::default(),
+            forgetting: AtomicUsize::new(0),
             ours: AtomicBool::new(false),
             loaded: AtomicBool::new(false),
             ended: tokio::sync::watch::Sender::new(false),
@@ -272,8 +292,9 @@ impl Disk {
     }
 
     /// Something is to be forgotten. Files that are not known yet will be held against it; `lasting` says that it is put on
-    /// record in any case.
-    pub(super) fn note(&self, target: &Target, soft: bool, lasting: bool) {
+    /// record in any case. The record stays at least until what is returned is dropped, after the last answer was taken out.
+    pub(super) fn note(self: &Arc<Self>, target: &Target, soft: bool, lasting: bool) -> Forgetting {
+        let forgetting = Forgetting::begin(self);
         let record = Record::new(self.stamp(), soft, target.clone());
         let unknown = !self.is_loaded();
         if unknown {
@@ -282,6 +303,7 @@ impl Disk {
         if unknown || lasting {
             self.queue.push(Command::Record(record));
         }
+        forgetting
     }
 
     /// Whether everything that was noted is on record now.

@@ -41,7 +41,7 @@ fn forget(zone: &Zone, target: &Target, soft: bool) -> usize {
         Meant::Prefix(prefix) => zone.recall(Recalled::Below(prefix)),
         Meant::Tag(tag) => zone.recall(Recalled::Tag(tag)),
     }
-    zone.note(target, soft, true);
+    let _forgetting = zone.note(target, soft, true);
     let found = found(zone, target);
     for entry in &found {
         if soft {
@@ -65,9 +65,8 @@ pub async fn recorded(zones: &[&'static Zone]) -> bool {
 /// A request has changed what is at a URL: takes its answers out.
 pub fn changed(zones: &[&'static Zone], url: &str, query: Option<&str>) {
     for zone in zones {
-        if zone.disk().is_some_and(|disk| !disk.is_loaded()) {
-            zone.note(&whole_url(url, query), false, false);
-        }
+        let partly_known = zone.disk().is_some_and(|disk| !disk.is_loaded());
+        let _forgetting = partly_known.then(|| zone.note(&whole_url(url, query), false, false));
         // First, so that what is on its way now is not kept after all.
         zone.recall(Recalled::Url(url));
         let mut found = zone.at_url(url);

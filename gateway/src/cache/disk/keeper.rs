@@ -30,9 +30,6 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How often the same trouble is complained of.
 const COMPLAIN: Duration = Duration::from_mins(1);
 
-/// The record of purges is emptied when it is longer.
-const RECORD_MAX: u64 = 1 << 20;
-
 /// What the thread knows.
 struct Keeper<'a> {
     disk: &'a Arc<Disk>,
@@ -176,14 +173,18 @@ impl Keeper<'_> {
 
     /// All files agree with the record of purges, if all are known: it is not needed any more.
     fn clean_up(&mut self) {
-        let all_known = self.scan.is_empty();
-        if !all_known || self.log.length() <= RECORD_MAX || self.log.length() == u64::MAX {
-            return;
+        if self.scan.is_empty() && self.log.is_long() {
+            self.empty_record();
         }
-        self.empty_record();
     }
 
+    /// Empties it unless somebody is at it: then it goes another time, or with the next start.
     fn empty_record(&mut self) {
+        let under_way = self.disk.forgetting.load(Ordering::Acquire) > 0;
+        if under_way || self.disk.queue.has_heads() {
+            return;
+        }
+        self.delete();
         if let Err(error) = self.log.empty(&self.disk.root) {
             self.complain(&format!("the record of purges cannot be emptied: {error}"));
         }

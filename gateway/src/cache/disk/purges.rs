@@ -151,8 +151,10 @@ impl Records {
 
 /// The file of records. Several processes may add to it; only the one that has the directory empties it.
 pub(super) struct Log {
-    /// Its length as far as we have read and written it.
-    known: u64,
+    /// Its length as far as we have read and written it; none where it was not read.
+    known: Option<u64>,
+    /// How many records that are.
+    count: usize,
     /// Whether something could not be put on record.
     pub(super) failed: bool,
 }
@@ -168,12 +170,14 @@ impl Log {
             tracing::warn!(directory = %root.display(), "The record of purges is damaged: what is kept there is forgotten");
             records.against_all(now);
         }
+        let count = found.len();
         let latest = found.iter().map(|record| record.stamp).max();
         for record in found {
             records.add(record);
         }
         let log = Self {
-            known: bytes.len() as u64,
+            known: Some(bytes.len() as u64),
+            count,
             failed: false,
         };
         (log, latest.unwrap_or_default())
@@ -182,7 +186,8 @@ impl Log {
     /// One that was not read: for who only adds.
     pub(super) fn unread() -> Self {
         Self {
-            known: u64::MAX,
+            known: None,
+            count: 0,
             failed: false,
         }
     }
@@ -195,12 +200,19 @@ impl Log {
         file.lock()?;
         let bytes = record.bytes();
         file.write_all(&bytes)?;
-        self.known = self.known.saturating_add(bytes.len() as u64);
+        self.known = self.known.map(|known| known + bytes.len() as u64);
+        self.count += 1;
         file.sync_data()
     }
 
-    pub(super) fn length(&self) -> u64 {
-        self.known
+    /// Whether there is nothing on record.
+    pub(super) fn is_empty(&self) -> bool {
+        self.known == Some(0)
+    }
+
+    /// Whether so much is on record that the next start could no longer tell files apart if as much came again.
+    pub(super) fn is_long(&self) -> bool {
+        self.known.is_some() && self.count > RECORDS_MAX / 2
     }
 
     /// Empties it, unless somebody else has added to it. All files agree with it, and that will outlive the power.
@@ -210,12 +222,12 @@ impl Log {
             file => file?,
         };
         file.lock()?;
-        if file.metadata()?.len() != self.known {
+        if Some(file.metadata()?.len()) != self.known {
             return Ok(());
         }
         rustix::fs::syncfs(&file)?;
         file.set_len(0)?;
-        self.known = 0;
+        (self.known, self.count) = (Some(0), 0);
         file.sync_data()
     }
 }

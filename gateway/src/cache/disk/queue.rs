@@ -112,6 +112,17 @@ impl Queue {
         std::mem::take(&mut self.inner.lock().unlinks)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().commands.len()
+    }
+
+    /// Whether heads wait to be written.
+    pub(super) fn has_heads(&self) -> bool {
+        let inner = self.inner.lock();
+        let mut commands = inner.commands.iter();
+        commands.any(|(command, _)| matches!(command, Command::Head(_)))
+    }
+
     pub(super) fn next(&self) -> Option<Command> {
         let mut inner = self.inner.lock();
         let (command, weight) = inner.commands.pop_front()?;

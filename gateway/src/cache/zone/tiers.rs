@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{Kept, Zone};
 use crate::cache::body::Body;
 use crate::cache::disk::format::Head;
-use crate::cache::disk::{Disk, Stored};
+use crate::cache::disk::{Disk, Forgetting, Stored};
 use crate::cache::entry::{Entry, Marks, Uses};
 use crate::cache::purge::Target;
 
@@ -249,11 +249,14 @@ impl Zone {
         }
     }
 
-    /// Something is to be forgotten, also by files that are not known yet.
-    pub(in crate::cache) fn note(&self, target: &Target, soft: bool, lasting: bool) {
-        if let Some(disk) = self.disk() {
-            disk.note(target, soft, lasting);
-        }
+    /// Something is to be forgotten, also by files that are not known yet. What is returned lives until that has been done.
+    pub(in crate::cache) fn note(
+        &self,
+        target: &Target,
+        soft: bool,
+        lasting: bool,
+    ) -> Option<Forgetting> {
+        self.disk().map(|disk| disk.note(target, soft, lasting))
     }
 
     /// Whether everything that was to be forgotten is on record.

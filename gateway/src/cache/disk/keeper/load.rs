@@ -125,19 +125,25 @@ impl Keeper<'_> {
         if self.disk.loaded.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.delete();
-        // Heads that were to be marked stale are written by then.
-        while let Some(command) = self.disk.queue.next() {
-            self.execute(command);
-        }
-        self.delete();
+        self.write_what_waits();
         self.disk.records.lock().clear();
-        if self.log.length() > 0 {
+        if !self.log.is_empty() {
             self.empty_record();
         }
         let objects = self.disk.objects.load(Ordering::Relaxed);
         tracing::info!(zone = &*self.zone.name, objects, "Knows all kept answers");
         self.paused_until = self.paused_until.filter(|until| *until > Instant::now());
+    }
+}
+
+impl Keeper<'_> {
+    /// Heads that were to be marked stale are written by then. No more than what waits now: others add to it all the time.
+    fn write_what_waits(&mut self) {
+        for _ in 0..self.disk.queue.len() {
+            if let Some(command) = self.disk.queue.next() {
+                self.execute(command);
+            }
+        }
     }
 }
 
