@@ -243,7 +243,7 @@ fn nothing_stays_in_flight_whatever_ends_a_request() {
         .on("/stall", Script::stall());
     backend.on("/trickle", Script::trickle(&gate, ["one", "two"]));
     backend.on("/upgrade", Script::upgrade());
-    let upstream = "targets = [\"@upstream.a@\"]\nread-timeout = \"200ms\"\nconnections-max = 10";
+    let upstream = "targets = [\"@upstream.a@\"]\nread-timeout = \"3s\"\nconnections-max = 10";
     let gateway = gateway(upstream, &backends);
 
     assert_eq!(gateway.get("/").status, 200);

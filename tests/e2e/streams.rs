@@ -21,7 +21,7 @@ fn text(keys: &str, listener: &str, orders: &Backend) -> harness::Config {
         "[route.chat]\nmatch = \"/chat\"\nupstream = \"orders\"\n{keys}\n\
          [route.events]\nmatch = \"/events/**\"\nupstream = \"orders\"\n{keys}\n"
     );
-    crate::fixture::config_with(listener, "read-timeout = \"1s\"", &routes, orders)
+    crate::fixture::config_with(listener, "read-timeout = \"3s\"", &routes, orders)
 }
 
 fn tunnel(gateway: &Gateway, orders: &Backend) -> Client {
@@ -55,11 +55,11 @@ fn a_tunnel_outlives_the_timeouts_of_requests() {
     let orders = Backend::start();
     let gateway = gateway("timeout = \"1s\"", "body-timeout = \"1s\"", &orders);
     let mut client = tunnel(&gateway, &orders);
-    for_longer_than(Duration::from_millis(1300), || {
+    for_longer_than(Duration::from_millis(3300), || {
         std::thread::yield_now();
     });
     round_trip(&mut client);
-    for_longer_than(Duration::from_millis(1300), || round_trip(&mut client));
+    for_longer_than(Duration::from_millis(3300), || round_trip(&mut client));
 }
 
 /// Pingora may meet the 101 before it has handed on that the request has no body, and must not take one for the other.
@@ -188,7 +188,7 @@ fn events_reach_a_client_of_http_1_one_by_one() {
     assert_eq!(client.receive_head().0, 200);
     for n in 0..3 {
         // Longer than the route's timeout and the upstream's read timeout.
-        for_longer_than(Duration::from_millis(500), std::thread::yield_now);
+        for_longer_than(Duration::from_millis(1100), std::thread::yield_now);
         gate.step();
         let piece = format!("B\r\ndata: {n:03}\n\n\r\n");
         assert_eq!(client.read_exactly(piece.len()), piece.as_bytes());
@@ -208,7 +208,7 @@ fn events_reach_a_client_of_http_2_one_by_one() {
     stream.finish();
     assert_eq!(stream.head().0, 200);
     for n in 0..3 {
-        for_longer_than(Duration::from_millis(500), std::thread::yield_now);
+        for_longer_than(Duration::from_millis(1100), std::thread::yield_now);
         gate.step();
         assert_eq!(
             stream.receive_exactly(11),
@@ -271,7 +271,7 @@ fn a_slow_upload_is_not_the_upstreams_silence() {
     let gateway = gateway("timeout = \"20s\"", "", &orders);
     let mut stream = H2Stream::open(gateway.addr(), &H2Request::new("POST", "/events/upload"));
     for _ in 0..4 {
-        for_longer_than(Duration::from_millis(300), std::thread::yield_now);
+        for_longer_than(Duration::from_millis(800), std::thread::yield_now);
         stream.send(b"piece");
     }
     stream.finish();
