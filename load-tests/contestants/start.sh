@@ -8,7 +8,7 @@ all_contestants=(direct floor gateway nginx haproxy envoy)
 # Those that can do the gateway job.
 job_contestants=(direct gateway haproxy envoy)
 # Those that keep answers, and our own forwarding of the same object.
-cache_contestants=(direct forward gateway nginx)
+cache_contestants=(direct forward gateway gateway_quiet nginx nginx_logging)
 
 routes=1000
 
@@ -16,7 +16,7 @@ routes=1000
 fill() {
     sed -e "s|@PORT@|$port|g" -e "s|@BACKEND@|$backend_port|g" -e "s|@ADMIN@|$admin_port|g" \
         -e "s|@DIR@|$work|g" -e "s|@KEPT@|$kept|g" -e "s|@ALG@|$job|g" -e "s|@JWTKEY@|$(haproxy_key)|g" -e "s|@GATEWAYKEY@|$(gateway_key)|g" \
-        "$here/contestants/$1"
+        -e "s|@LOG@|${log:-off}|g" "$here/contestants/$1"
 }
 
 # What verifies the tokens, as each says it. HAProxy takes a secret itself.
@@ -46,6 +46,14 @@ version_nginx() { nginx -v 2>&1; }
 start_nginx() {
     fill "nginx${cache:+-cache}.conf" >"$work/nginx.conf"
     on_core 0 nginx nginx -p "$work" -c "$work/nginx.conf"
+}
+
+# nginx with the same line for each request as the gateway has, buffered as it is there.
+available_nginx_logging() { available_nginx; }
+version_nginx_logging() { echo "nginx with a log in JSON, written in blocks of 64 KiB"; }
+start_nginx_logging() {
+    local log="$work/nginx-access.log lines buffer=64k flush=1s"
+    start_nginx
 }
 
 available_haproxy() { command -v haproxy >/dev/null; }
@@ -84,13 +92,21 @@ cache = \"1h\"}"; }
 run_gateway() {
     rm -f "$work/access.log"
     {
-        fill "gateway${job:+-job}.toml"
+        fill "gateway${job:+-job}.toml" | sed "${without-}"
         echo "$1"
         for ((n = 0; n < routes; n++)); do
             printf '\n[route.r%d]\nmatch = "/r%d/**"\nupstream = "backend"\n' "$n" "$n"
         done
     } >"$work/gateway.toml"
     on_core 0 gateway "$GATEWAY_BIN" run "$work/gateway.toml"
+}
+
+# The gateway again, with no log; metrics cannot be switched off.
+available_gateway_quiet() { available_gateway; }
+version_gateway_quiet() { echo "the gateway without an access log"; }
+start_gateway_quiet() {
+    local without='/^\[access-log\]/,$d'
+    start_gateway
 }
 
 # The gateway again, with no cache.
