@@ -138,7 +138,7 @@ fn ask(auth: &Auth, headers: &HeaderMap) -> bool {
 }
 
 /// All that `auth` does for the second request with a token, up to who asks.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn second_request(bencher: Bencher<'_, '_>) {
     let auth = auth();
     let mut headers = HeaderMap::new();
@@ -149,7 +149,7 @@ fn second_request(bencher: Bencher<'_, '_>) {
 }
 
 /// Of that: the token's SHA-256.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn sha256_alone(bencher: Bencher<'_, '_>) {
     let token = token();
     bencher.bench_local(|| digest(&SHA256, black_box(token.as_bytes())));

@@ -16,6 +16,7 @@ pub mod calendar;
 pub mod config;
 pub mod counts;
 pub mod key;
+mod log;
 pub mod policy;
 pub mod rate;
 mod refused;

@@ -71,11 +71,14 @@ impl ApiKey {
         request: &RequestView<'_>,
         consumers: &Directory,
     ) -> Verdict {
-        if credential.text.len() > KEY_BYTES_MAX {
+        if credential.bytes().len() > KEY_BYTES_MAX {
             request.facts.note(|| "the key is too long".to_owned());
             return Verdict::Rejected(Reason::TooLarge);
         }
-        let key = digest(&SHA256, credential.text.as_bytes());
+        let Some(key) = credential.text() else {
+            return Verdict::Rejected(Reason::Malformed);
+        };
+        let key = digest(&SHA256, key.as_bytes());
         if let Some(consumer) = consumers.by_api_key(key.as_ref()) {
             return identity(&self.name, consumer).into();
         }

@@ -107,7 +107,7 @@ impl Basic {
         request: &RequestView<'_>,
         consumers: &Directory,
     ) -> Verdict {
-        let Some((name, password)) = parts(&credential.text) else {
+        let Some((name, password)) = credential.text().and_then(parts) else {
             let text = || "it is not the base64 of name:password in UTF-8".to_owned();
             request.facts.note(text);
             return Verdict::Rejected(Reason::Malformed);

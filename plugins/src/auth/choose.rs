@@ -24,7 +24,7 @@ pub(super) enum Choice<'a> {
 struct Candidate<'a> {
     index: usize,
     source: Source,
-    /// `None`: something stands there that is no credential.
+    /// `None`: something stands there that is no credential. Known for certain once there is a second provider for it.
     credential: Option<Credential<'a>>,
     /// How much it is this provider's; known once there is a second provider for it.
     mine: Option<Mine>,
@@ -98,6 +98,7 @@ impl Auth {
     }
 
     fn rank(&self, candidate: &mut Candidate<'_>) {
+        candidate.credential.take_if(|it| it.text().is_none());
         let entry = self.entries.get(candidate.index);
         if let (None, Some(credential), Some(entry)) =
             (candidate.mine, &candidate.credential, entry)

@@ -57,13 +57,37 @@ pub enum Presented<'a> {
     Malformed(Source),
 }
 
-/// A credential as it was shown; nothing about it is proven. `Debug` does not print it.
+/// A credential as it was shown; nothing about it is proven, not even its form. `Debug` does not print it.
 #[derive(PartialEq, Eq)]
 pub struct Credential<'a> {
-    /// Its text without the scheme; empty for a certificate.
-    pub text: Cow<'a, str>,
+    bytes: Cow<'a, [u8]>,
     /// Where it stood.
     pub source: Source,
+}
+
+impl<'a> Credential<'a> {
+    /// A text without its scheme; empty for a certificate.
+    pub fn new(text: impl Into<Cow<'a, str>>, source: Source) -> Self {
+        let bytes = match text.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Self { bytes, source }
+    }
+
+    /// As it was shown. Equal to one that is known to be good, it is good; otherwise its [`text`](Self::text) counts.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its text; `None` where it is no credential: after a scheme there is to be a token68 (RFC 9110 section 11.2). Looks at
+    /// every byte.
+    pub fn text(&self) -> Option<&str> {
+        match self.source {
+            Source::Scheme(_) => token68(&self.bytes),
+            _ => std::str::from_utf8(&self.bytes).ok(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Credential<'_> {
@@ -146,10 +170,7 @@ impl Source {
         };
         match found {
             Ok(text) if text.is_empty() && self.has_text() => Presented::Malformed(self.clone()),
-            Ok(text) => Presented::One(Credential {
-                text,
-                source: self.clone(),
-            }),
+            Ok(text) => Presented::One(Credential::new(text, self.clone())),
             Err(ValueError::Missing) => Presented::Absent,
             Err(ValueError::Repeated) => Presented::Several,
             Err(ValueError::NotText | ValueError::NotPath) => Presented::Malformed(self.clone()),
@@ -157,7 +178,8 @@ impl Source {
     }
 }
 
-/// The one `Authorization` of this scheme: the scheme in any case, one space, a token68 (RFC 9110 section 11.2).
+/// The one `Authorization` of this scheme: the scheme in any case, one space, and the rest, whose form is looked at by whoever
+/// does not know it: tokens are long and most are remembered.
 fn authorization(headers: &HeaderMap, scheme: Scheme) -> Presented<'_> {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();
     let Some(field) = fields.next() else {
@@ -173,9 +195,9 @@ fn authorization(headers: &HeaderMap, scheme: Scheme) -> Presented<'_> {
         return Presented::Absent;
     }
     let source = Source::Scheme(scheme);
-    match rest.get(1..).and_then(token68) {
-        Some(text) => Presented::One(Credential {
-            text: Cow::Borrowed(text),
+    match rest.get(1..) {
+        Some(bytes) => Presented::One(Credential {
+            bytes: Cow::Borrowed(bytes),
             source,
         }),
         None => Presented::Malformed(source),
@@ -301,7 +323,7 @@ mod tests {
             Presented::Absent => "absent".into(),
             Presented::Several => "several".into(),
             Presented::Malformed(_) => "malformed".into(),
-            Presented::One(credential) => credential.text.into_owned(),
+            Presented::One(credential) => credential.text().unwrap_or("malformed").into(),
         }
     }
 

@@ -147,10 +147,7 @@ impl Forward {
         }
         // The browser adds cookies by itself; other sites' pages must not be able to use that.
         let cookies = sends(header::COOKIE) && !sends(header::AUTHORIZATION);
-        Presented::One(Credential {
-            text: "".into(),
-            source: Source::Request { cookies },
-        })
+        Presented::One(Credential::new("", Source::Request { cookies }))
     }
 
     pub(super) async fn judge(

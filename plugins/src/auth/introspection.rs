@@ -36,7 +36,7 @@ use super::jwt::key::sha256;
 use super::jwt::mapping::Mapping;
 use super::jwt::verdicts::{Digest, Verdicts};
 use super::jwt::{identify, refuse};
-use super::verdict::{OnError, Verdict};
+use super::verdict::{OnError, Reason, Verdict};
 use crate::contract::consumers::Directory;
 use crate::contract::identity::Identity;
 use crate::contract::prelude::*;
@@ -128,11 +128,10 @@ impl Introspection {
         request: &RequestView<'_>,
         consumers: &Directory,
     ) -> Verdict {
-        let token = &*credential.text;
-        if token.len() > TOKEN_BYTES_MAX {
+        if credential.bytes().len() > TOKEN_BYTES_MAX {
             return refuse(&Fault::TooLarge(TOKEN_BYTES_MAX), request);
         }
-        let digest = sha256(token.as_bytes());
+        let digest = sha256(credential.bytes());
         let generation = (0, consumers.generation());
         let now = self.clock.now();
         if let Some(identity) = self.yes.find(&digest, generation, now) {
@@ -141,6 +140,9 @@ impl Introspection {
         if let Some(fault) = self.no.find(&digest, generation, now) {
             return refuse(&fault, request);
         }
+        let Some(token) = credential.text() else {
+            return Verdict::Rejected(Reason::Malformed);
+        };
         let key = (digest, consumers.generation());
         let ask = async || self.outcome(token, digest, consumers).await;
         match self.calls.shared(key, ask).await {

@@ -110,7 +110,8 @@ impl Jwt {
 
     /// By the issuer that the token names; several providers of a route differ in that.
     pub(super) fn claims_it(&self, credential: &Credential<'_>) -> Mine {
-        match verify::said_issuer(&credential.text, self.terms.bytes_max) {
+        let token = credential.text().unwrap_or_default();
+        match verify::said_issuer(token, self.terms.bytes_max) {
             Some(issuer) if *issuer == *self.terms.rules.issuer => Mine::Yes,
             Some(_) => Mine::No,
             None => Mine::Perhaps,
@@ -123,16 +124,18 @@ impl Jwt {
         request: &RequestView<'_>,
         consumers: &Directory,
     ) -> Verdict {
-        let token = &*credential.text;
-        if token.len() > self.terms.bytes_max {
+        if credential.bytes().len() > self.terms.bytes_max {
             return refuse(&Fault::TooLarge(self.terms.bytes_max), request);
         }
-        let digest = sha256(token.as_bytes());
+        let digest = sha256(credential.bytes());
         let now = self.clock.now();
         let generation = (self.issuer.generation(), consumers.generation());
         if let Some(identity) = self.verdicts.find(&digest, generation, now) {
             return Verdict::Accepted(identity.into());
         }
+        let Some(token) = credential.text() else {
+            return Verdict::Rejected(Reason::Malformed);
+        };
         // Most requests need not carry this along.
         Box::pin(self.verify(token, digest, now, request, consumers)).await
     }

@@ -168,17 +168,11 @@ impl Oidc {
         let source = || Source::Cookie(self.cookies.name().into());
         match self.cookies.read(request) {
             Ok(None) => Presented::Absent,
-            Ok(Some(text)) => Presented::One(Credential {
-                text: text.into(),
-                source: source(),
-            }),
+            Ok(Some(text)) => Presented::One(Credential::new(text, source())),
             Err(ValueError::Repeated) => Presented::Several,
             // Something is there: to be told that it is no session.
             Err(ValueError::Missing | ValueError::NotText | ValueError::NotPath) => {
-                Presented::One(Credential {
-                    text: "".into(),
-                    source: source(),
-                })
+                Presented::One(Credential::new("", source()))
             }
         }
     }
@@ -189,7 +183,7 @@ impl Oidc {
         request: &RequestView<'_>,
         consumers: &Directory,
     ) -> Verdict {
-        let session = match self.find(&credential.text).await {
+        let session = match self.find(credential.text().unwrap_or_default()).await {
             Ok(session) => session,
             Err(NoSession::Over(reason)) => return self.again(reason, request),
             Err(NoSession::Store(error)) => {

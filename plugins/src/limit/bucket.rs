@@ -7,7 +7,7 @@
 
 use super::Verdict;
 use super::rate::Rate;
-use super::table::Count;
+use super::table::{Count, Line};
 
 /// Whole numbers up to here are exact in a double, which is what scripts of a store compute with.
 const EXACT: u64 = 1 << 53;
@@ -66,6 +66,7 @@ fn reduced(rate: Rate) -> Option<(u64, u64)> {
 }
 
 impl Count for Bucket {
+    type Align = Line;
     type Rule = BucketRule;
     type Now = u64;
 

@@ -166,6 +166,7 @@ pub struct Moment {
 }
 
 impl Count for Quota {
+    type Align = u64;
     type Rule = QuotaRule;
     type Now = Moment;
 

@@ -1,13 +1,12 @@
 //! `window = "sliding"`: never more than the count in any window of that length, wherever it starts.
 //!
-//! Keeps a log of what was admitted within the last window: 16 bytes an entry, hence a limit of [`COUNT_MAX`] and a
-//! budget for all keys of a table.
-
-use std::collections::VecDeque;
+//! Keeps a log of what was admitted within the last window: 16 bytes an entry beyond the first six, hence a limit of
+//! [`COUNT_MAX`] and a budget for all keys of a table.
 
 use super::Verdict;
+use super::log::Log;
 use super::rate::Rate;
-use super::table::Count;
+use super::table::{Count, Line};
 
 /// The highest count of a sliding window: 160 kB for a key that uses all of it.
 pub const COUNT_MAX: u64 = 10_000;
@@ -21,11 +20,11 @@ pub struct SlidingRule {
     pub window: u64,
 }
 
-/// What one key has used: moments and costs, oldest first.
+/// What one key has used.
 #[derive(Debug, Clone, Default)]
 pub struct Sliding {
-    log: VecDeque<(u64, u64)>,
-    used: u64,
+    log: Log,
+    used: u16,
 }
 
 impl SlidingRule {
@@ -41,22 +40,14 @@ impl SlidingRule {
 
 impl Sliding {
     fn forget(&mut self, rule: &SlidingRule, now: u64) {
-        while let Some((at, cost)) = self.log.front().copied()
-            && at.saturating_add(rule.window) <= now
-        {
-            self.log.pop_front();
-            self.used -= cost;
-        }
-    }
-
-    fn last(&self) -> u64 {
-        self.log.back().map_or(0, |(at, _)| *at)
+        let freed = self.log.forget(|at| at.saturating_add(rule.window) <= now);
+        self.used = narrow(u64::from(self.used).saturating_sub(freed));
     }
 
     /// When so much of what is used will be free.
     fn free_at(&self, rule: &SlidingRule, mut needed: u64) -> u64 {
-        for (at, cost) in &self.log {
-            needed = needed.saturating_sub(*cost);
+        for (at, cost) in self.log.iter() {
+            needed = needed.saturating_sub(u64::from(cost));
             if needed == 0 {
                 return at.saturating_add(rule.window);
             }
@@ -65,22 +56,28 @@ impl Sliding {
     }
 }
 
+/// A count of a window, which is at most [`COUNT_MAX`].
+fn narrow(count: u64) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
 impl Count for Sliding {
+    type Align = Line;
     type Rule = SlidingRule;
     type Now = u64;
 
     fn take(&mut self, rule: &SlidingRule, now: u64, cost: u64) -> Verdict {
-        let now = now.max(self.last());
+        let now = now.max(self.log.last().unwrap_or(0));
         self.forget(rule, now);
-        let wanted = self.used.saturating_add(cost);
+        let wanted = u64::from(self.used).saturating_add(cost);
         let admitted = wanted <= rule.count;
         if admitted && cost > 0 {
-            self.log.push_back((now, cost));
-            self.used = wanted;
+            self.log.push(now, narrow(cost));
+            self.used = narrow(wanted);
         }
         Verdict {
             admitted,
-            remaining: rule.count.saturating_sub(self.used),
+            remaining: rule.count.saturating_sub(u64::from(self.used)),
             retry_after: match admitted {
                 true => Some(0),
                 false if cost > rule.count => None,
@@ -91,15 +88,14 @@ impl Count for Sliding {
     }
 
     fn idle_at(&self, rule: &SlidingRule) -> u64 {
-        match self.log.back() {
-            Some((at, _)) => at.saturating_add(rule.window),
-            None => 0,
-        }
+        let last = self.log.last();
+        last.map_or(0, |at| at.saturating_add(rule.window))
     }
 
     fn used(&self, rule: &SlidingRule, now: u64) -> u64 {
-        let within = |(at, _): &&(u64, u64)| at.saturating_add(rule.window) > now;
-        self.log.iter().filter(within).map(|(_, cost)| cost).sum()
+        let within = |(at, _): &(u64, u16)| at.saturating_add(rule.window) > now;
+        let counted = self.log.iter().filter(within);
+        counted.map(|(_, cost)| u64::from(cost)).sum()
     }
 
     fn time(now: u64) -> u64 {
@@ -107,6 +103,6 @@ impl Count for Sliding {
     }
 
     fn heap(&self) -> usize {
-        self.log.capacity() * size_of::<(u64, u64)>()
+        self.log.heap()
     }
 }

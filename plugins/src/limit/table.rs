@@ -4,6 +4,9 @@
 //! with a seed that only this process knows, and compared whole. A count that would be as good as none (a full bucket)
 //! is idle and given up when room is needed. **Beyond the cap of keys** a newcomer takes the place of an idle one of
 //! the next 32 places, or where none is, of the one of them that would be idle soonest: the newcomer is counted, always.
+//!
+//! **Memory** of one policy, for a million keys: 80 MB for buckets, 90 MB for quotas, 160 MB for sliding windows, whose
+//! logs beyond six entries have 256 MiB more.
 
 use ahash::RandomState;
 use parking_lot::Mutex;
@@ -27,6 +30,8 @@ pub trait Count: Default + Send + 'static {
     type Rule: Send + Sync + 'static;
     /// What it is told of the time.
     type Now: Copy;
+    /// What its place is aligned to: [`Line`] where key and count fill one, so that a decision touches no other.
+    type Align: Send + 'static;
 
     /// Counts a request if it may pass.
     fn take(&mut self, rule: &Self::Rule, now: Self::Now, cost: u64) -> Verdict;
@@ -61,7 +66,7 @@ struct Limits {
     heap: usize,
 }
 
-struct Shard<C> {
+struct Shard<C: Count> {
     places: Vec<Place<C>>,
     used: usize,
     heap: usize,
@@ -69,14 +74,20 @@ struct Shard<C> {
     hand: usize,
 }
 
-struct Place<C> {
+struct Place<C: Count> {
+    _align: [C::Align; 0],
     key: Key,
     count: C,
 }
 
-impl<C: Default> Place<C> {
+/// A line of the processor's caches.
+#[repr(align(64))]
+pub struct Line;
+
+impl<C: Count> Place<C> {
     fn free() -> Self {
         Self {
+            _align: [],
             key: Key::NONE,
             count: C::default(),
         }

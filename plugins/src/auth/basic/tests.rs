@@ -70,7 +70,7 @@ fn who_is_wrong_is_rejected() {
         (":lovelace: ü", "malformed"),
         ("ada", "malformed"),
         ("ada:love\0lace", "malformed"),
-        ("", "no credential"),
+        ("", "malformed"),
     ] {
         assert_eq!(judged(&basic(text), &consumers), reason, "{text:?}");
     }

@@ -63,10 +63,7 @@ fn token(changes: &Json) -> String {
 async fn judge(provider: &Jwt, token: &str, consumers: &Directory) -> Verdict {
     let request = TestRequest::get("http://a/");
     let source = Source::Header(HeaderName::from_static("x"));
-    let credential = Credential {
-        text: token.into(),
-        source,
-    };
+    let credential = Credential::new(token, source);
     provider
         .judge(&credential, &request.view(), consumers)
         .await
@@ -155,10 +152,7 @@ fn says_whether_a_token_is_its_own() {
     let provider = by_secret("");
     let mine = |text: &str| {
         let source = Source::Header(HeaderName::from_static("x"));
-        provider.claims_it(&Credential {
-            text: text.into(),
-            source,
-        })
+        provider.claims_it(&Credential::new(text, source))
     };
     assert_eq!(mine(&token(&json!({}))), Mine::Yes);
     assert_eq!(mine(&token(&json!({ "iss": "https://other" }))), Mine::No);
