@@ -83,9 +83,10 @@ impl<'a> Credential<'a> {
     /// Its text; `None` where it is no credential: after a scheme there is to be a token68 (RFC 9110 section 11.2). Looks at
     /// every byte.
     pub fn text(&self) -> Option<&str> {
-        match self.source {
-            Source::Scheme(_) => token68(&self.bytes),
-            _ => std::str::from_utf8(&self.bytes).ok(),
+        if matches!(self.source, Source::Scheme(_)) {
+            token68(&self.bytes)
+        } else {
+            std::str::from_utf8(&self.bytes).ok()
         }
     }
 }

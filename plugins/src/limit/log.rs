@@ -14,6 +14,10 @@ pub(super) struct Log {
     /// How many of these count.
     few: u8,
     /// All entries, from the moment they were too many until none is left.
+    #[expect(
+        clippy::box_collection,
+        reason = "8 bytes of the place, where a queue of its own would take 32"
+    )]
     many: Option<Box<VecDeque<(u64, u16)>>>,
 }
 
@@ -69,13 +73,11 @@ impl Log {
 
     /// The latest moment.
     pub(super) fn last(&self) -> Option<u64> {
-        match &self.many {
-            Some(many) => many.back().map(|(at, _)| *at),
-            None => {
-                let last = usize::from(self.few).checked_sub(1)?;
-                self.moments.get(last).copied()
-            }
+        if let Some(many) = &self.many {
+            return many.back().map(|(at, _)| *at);
         }
+        let last = usize::from(self.few).checked_sub(1)?;
+        self.moments.get(last).copied()
     }
 
     /// All of them.
