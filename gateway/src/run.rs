@@ -38,6 +38,9 @@ const LAST_CALL: Duration = Duration::from_secs(5);
 /// How long answers that wait to be written may hold up the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
+/// How long the last notices to other gateways may take.
+const LAST_NOTICES: Duration = Duration::from_secs(1);
+
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -99,9 +102,19 @@ async fn serve(source: Source, start: Start, ready: impl FnOnce()) -> Result<(),
     };
     let _no_reload_opens_anything_again = house.reloader.hold().await;
     stop(&shared, &house.listeners, last_call, signals).await;
+    tell_changes(&shared).await;
     close_disks().await;
     house.admin.close();
     Ok(())
+}
+
+/// Tells other gateways what the last requests have changed, as far as that takes no longer than it may.
+async fn tell_changes(shared: &Shared) {
+    let snapshot = shared.live.snapshot();
+    let telling = snapshot.followers.tell_changes();
+    if tokio::time::timeout(LAST_NOTICES, telling).await.is_err() {
+        tracing::warn!("Other gateways were not told in time of all that requests have changed");
+    }
 }
 
 /// Writes what was to be kept on disk, as far as that takes no longer than it may.

@@ -1,5 +1,8 @@
 //! Zones with a directory: what is kept outlives restarts and crashes, whole or not at all, and never longer than it may.
 
+mod full;
+mod heard;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process, thread};

@@ -59,6 +59,12 @@ impl Config {
         self
     }
 
+    /// Adds text at the end.
+    pub fn append(mut self, text: &str) -> Self {
+        self.text += text;
+        self
+    }
+
     /// Puts a file beside the configuration; the path may have folders.
     pub fn file(mut self, path: &str, contents: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.to_owned(), contents.into()));

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/lock            held by the process that uses the directory
 //! DIR/purges          what was to be forgotten, until all files agree
+//! DIR/heard           how far the log of other gateways' purges was read
 //! DIR/tmp/STAMP       files that are being written
 //! DIR/XX/STAMP        one file an answer; XX are the last two digits of STAMP
 //! ```
@@ -12,6 +13,7 @@
 //! answer is what it is without a disk; only content is read from files, and no byte of it is given out unchecked.
 
 pub mod format;
+pub mod heard;
 pub mod purges;
 pub mod readers;
 
@@ -36,6 +38,7 @@ use parking_lot::Mutex;
 use super::entry::Entry;
 use super::purge::Target;
 use super::zone::{Ledger, Zone};
+use heard::Hearing;
 use purges::{Record, Records};
 use queue::{Command, Queue};
 
@@ -74,6 +77,7 @@ pub struct Disk {
     records: Mutex<Records>,
     /// How many are taking answers out at this moment.
     forgetting: AtomicUsize,
+    hearing: Hearing,
     /// Whether the directory is ours.
     ours: AtomicBool,
     /// Whether all its files are known.
@@ -155,7 +159,7 @@ fn open_lock(root: &Path) -> io::Result<File> {
 }
 
 impl Disk {
-    fn new(root: &Path, size: u64) -> Arc<Self> {
+    fn new(root: &Path, size: u64, waits: bool) -> Arc<Self> {
         Arc::new(Self {
             root: root.to_owned(),
             size: AtomicU64::new(size),
@@ -167,15 +171,21 @@ impl Disk {
             clock: AtomicU64::new(0),
             records: Mutex::default(),
             forgetting: AtomicUsize::new(0),
+            hearing: Hearing::new(waits),
             ours: AtomicBool::new(false),
             loaded: AtomicBool::new(false),
             ended: tokio::sync::watch::Sender::new(false),
         })
     }
 
-    /// Begins to use a directory. What it holds is found bit by bit.
-    pub(super) fn start(root: &Path, size: u64, zone: &'static Zone) -> io::Result<Arc<Self>> {
-        let disk = Self::new(root, size);
+    /// Begins to use a directory. What it holds is found bit by bit, after what others forgot meanwhile where the zone `follows` a log of that.
+    pub(super) fn start(
+        root: &Path,
+        size: u64,
+        follows: bool,
+        zone: &'static Zone,
+    ) -> io::Result<Arc<Self>> {
+        let disk = Self::new(root, size, follows);
         let for_thread = disk.clone();
         std::thread::Builder::new()
             .name("cache-disk".to_owned())

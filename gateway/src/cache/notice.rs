@@ -1,4 +1,4 @@
-//! What one gateway tells the others about answers to forget, as bytes. Pure.
+//! What one gateway tells the others about answers to forget, purged or changed by requests, as bytes. Pure.
 //!
 //! What is read comes from a store that others write to as well: anything but exactly this form is nothing.
 
@@ -12,7 +12,7 @@ use super::purge::Target;
 pub const VERSION: u8 = 1;
 
 /// Larger ones are nothing.
-const BYTES_MAX: usize = 64 << 10;
+pub const BYTES_MAX: usize = 64 << 10;
 
 /// Somebody has forgotten answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +20,21 @@ pub struct Notice {
     /// Which gateway has.
     pub from: Box<str>,
     /// Which answers.
-    pub target: Target,
-    /// Whether they are only stale.
-    pub soft: bool,
+    pub what: What,
+}
+
+/// Which answers, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// An operator wanted it.
+    Purged {
+        /// Which.
+        target: Target,
+        /// Whether they are only stale.
+        soft: bool,
+    },
+    /// Requests have changed what is at these URLs.
+    Changed(Vec<Box<str>>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,24 +48,33 @@ struct Wire<'a> {
     prefix: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<Cow<'a, [Box<str>]>>,
 }
 
 impl Notice {
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let of = |text: Option<&'_ String>| text.map(|text| Cow::Owned(text.clone()));
-        let (url, prefix, tag) = match &self.target {
-            Target::Url(url) => (Some(url), None, None),
-            Target::Prefix(prefix) => (None, Some(prefix), None),
-            Target::Tag(tag) => (None, None, Some(tag)),
-        };
-        let wire = Wire {
+        let mut wire = Wire {
             from: Cow::Borrowed(&self.from),
-            soft: self.soft,
-            url: of(url),
-            prefix: of(prefix),
-            tag: of(tag),
+            soft: false,
+            url: None,
+            prefix: None,
+            tag: None,
+            changed: None,
         };
+        match &self.what {
+            What::Changed(urls) => wire.changed = Some(Cow::Borrowed(urls)),
+            What::Purged { target, soft } => {
+                wire.soft = *soft;
+                let (place, text) = match target {
+                    Target::Url(url) => (&mut wire.url, url),
+                    Target::Prefix(prefix) => (&mut wire.prefix, prefix),
+                    Target::Tag(tag) => (&mut wire.tag, tag),
+                };
+                *place = Some(Cow::Borrowed(text));
+            }
+        }
         // Strings and a truth value: nothing in them that JSON cannot say.
         serde_json::to_vec(&wire).unwrap_or_default()
     }
@@ -64,16 +85,20 @@ impl Notice {
             return None;
         }
         let wire: Wire<'_> = serde_json::from_slice(bytes).ok()?;
-        let target = match (wire.url, wire.prefix, wire.tag) {
-            (Some(url), None, None) => Target::Url(url.into_owned()),
-            (None, Some(prefix), None) => Target::Prefix(prefix.into_owned()),
-            (None, None, Some(tag)) => Target::Tag(tag.into_owned()),
+        let purged = |target| What::Purged {
+            target,
+            soft: wire.soft,
+        };
+        let what = match (wire.url, wire.prefix, wire.tag, wire.changed) {
+            (Some(url), None, None, None) => purged(Target::Url(url.into_owned())),
+            (None, Some(prefix), None, None) => purged(Target::Prefix(prefix.into_owned())),
+            (None, None, Some(tag), None) => purged(Target::Tag(tag.into_owned())),
+            (None, None, None, Some(urls)) if !wire.soft => What::Changed(urls.into_owned()),
             _ => return None,
         };
         Some(Self {
             from: wire.from.into(),
-            target,
-            soft: wire.soft,
+            what,
         })
     }
 }
@@ -86,13 +111,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_told_is_understood(what in 0..3, text in ".*", from in ".*", soft: bool) {
-            let target = match what {
-                0 => Target::Url(text),
-                1 => Target::Prefix(text),
-                _ => Target::Tag(text),
+        fn what_is_told_is_understood(what in 0..4, text in ".*", from in ".*", soft: bool) {
+            let purged = |target| What::Purged { target, soft };
+            let what = match what {
+                0 => purged(Target::Url(text)),
+                1 => purged(Target::Prefix(text)),
+                2 => purged(Target::Tag(text)),
+                _ => What::Changed(text.split('a').map(Into::into).collect()),
             };
-            let notice = Notice { from: from.into(), target, soft };
+            let notice = Notice { from: from.into(), what };
             prop_assert_eq!(Notice::decode(&notice.encode()), Some(notice));
         }
 
@@ -109,6 +136,9 @@ mod tests {
             r#"{"from":"a","soft":false,"url":"b","tag":"c"}"#,
             r#"{"from":"a","soft":false,"url":"b","more":1}"#,
             r#"{"from":"a","soft":0,"url":"b"}"#,
+            r#"{"from":"a","soft":true,"changed":["b"]}"#,
+            r#"{"from":"a","soft":false,"changed":["b"],"url":"c"}"#,
+            r#"{"from":"a","soft":false,"changed":"b"}"#,
             r#"{"soft":false,"url":"b"}"#,
             r#"["a"]"#,
         ] {

@@ -24,24 +24,25 @@ pub fn purge(zones: &[&'static Zone], target: &Target, soft: bool) -> usize {
 
 /// The same in one zone.
 pub fn purge_in(zone: &Zone, target: &Target, soft: bool) -> usize {
-    let count = forget(zone, target, soft);
+    let count = forget(zone, target, soft, true);
     zone.count_purged(count);
     count
 }
 
-/// Marks everything stale: nobody knows what should have been forgotten. How many there were in memory.
-pub fn expire_all(zone: &Zone) -> usize {
-    forget(zone, &Target::Prefix(String::new()), true)
+/// Marks everything stale: nobody knows what should have been forgotten. How many there were in memory. Unless it is `noted`,
+/// files that are not known yet are left out.
+pub fn expire_all(zone: &Zone, noted: bool) -> usize {
+    forget(zone, &Target::Prefix(String::new()), true, noted)
 }
 
-fn forget(zone: &Zone, target: &Target, soft: bool) -> usize {
+fn forget(zone: &Zone, target: &Target, soft: bool, noted: bool) -> usize {
     // First, so that what is on its way now is not kept after all.
     match &Meant::by(target) {
         Meant::Url(url, _) => zone.recall(Recalled::Url(url)),
         Meant::Prefix(prefix) => zone.recall(Recalled::Below(prefix)),
         Meant::Tag(tag) => zone.recall(Recalled::Tag(tag)),
     }
-    let _forgetting = zone.note(target, soft, true);
+    let _forgetting = noted.then(|| zone.note(target, soft, true));
     let found = found(zone, target);
     for entry in &found {
         if soft {
@@ -76,10 +77,15 @@ pub fn changed(zones: &[&'static Zone], url: &str, query: Option<&str>) {
 }
 
 fn whole_url(url: &str, query: Option<&str>) -> Target {
-    Target::Url(match query {
+    Target::Url(joined(url, query))
+}
+
+/// A URL and its query in one.
+pub fn joined(url: &str, query: Option<&str>) -> String {
+    match query {
         Some(query) => format!("{url}?{query}"),
         None => url.to_owned(),
-    })
+    }
 }
 
 /// Which answers, in the form in which they are listed.

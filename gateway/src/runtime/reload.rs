@@ -388,6 +388,7 @@ fn keep_zones(snapshot: &Snapshot) {
             name: &zone.name,
             memory: zone.memory,
             disk: zone.disk.as_ref().map(|disk| (&*disk.path, disk.size)),
+            follows: zone.store.is_some(),
         })
         .collect();
     zone::keep_only(&wanted);

@@ -185,3 +185,89 @@ fn what_is_no_notice_is_counted_and_left_alone() {
     until_purged(&two, before + 1);
     assert!(ask(&two, "/a").starts_with("gateway; fwd=uri-miss"));
 }
+
+fn changed(gateway: &Gateway) -> u64 {
+    gateway.metric("gateway_cache_changed_total", &["zone=\"joint\""])
+}
+
+fn post(gateway: &Gateway, path: &str) {
+    let answer = gateway.request("POST", path, &[("host", "a.example")], b"");
+    assert!(answer.status < 400);
+}
+
+#[test]
+fn what_a_request_changes_at_one_is_forgotten_by_the_other() {
+    let (redis, orders) = (Redis::start(), Backend::start());
+    let (one, two) = (gateway(&redis, &orders), gateway(&redis, &orders));
+    until_following(&two, &one);
+    until_following(&one, &two);
+    let all = ["/a?x=1", "/a?x=2", "/b", "/c"];
+    fill([&one, &two], &all);
+    let moved = Script::status(201).header("location", "http://a.example/b");
+    orders.once(moved);
+    post(&one, "/a?x=1");
+    wait::until(wait::DEADLINE, "the change", || changed(&two) >= 2);
+    assert_eq!(changed(&two), 2);
+    for (path, expected) in [
+        ("/a?x=1", "gateway; fwd=uri-miss"),
+        ("/a?x=2", "gateway; hit"),
+        ("/b", "gateway; fwd=uri-miss"),
+        ("/c", "gateway; hit"),
+    ] {
+        let told = ask(&two, path);
+        assert!(told.starts_with(expected), "{path}: {told}");
+    }
+    // What fails changes nothing, there and here.
+    orders.once(Script::status(500));
+    let failed = one.request("DELETE", "/c", &[("host", "a.example")], b"");
+    assert_eq!(failed.status, 500);
+    fill([&one, &two], &["/d"]);
+    post(&one, "/d");
+    wait::until(wait::DEADLINE, "the next change", || changed(&two) >= 3);
+    assert!(ask(&two, "/c").starts_with("gateway; hit"));
+    assert_eq!((purged(&one), purged(&two)), (0, 0));
+}
+
+#[test]
+fn changes_wait_for_a_store_that_is_away_and_cost_no_request_a_wait() {
+    let lasting = ["--appendonly", "yes", "--appendfsync", "always"];
+    let (mut redis, orders) = (Redis::with(&lasting), Backend::start());
+    let (one, two) = (gateway(&redis, &orders), gateway(&redis, &orders));
+    until_following(&two, &one);
+    until_following(&one, &two);
+    fill([&one, &two], &["/0", "/1", "/2", "/kept"]);
+    // It accepts and answers nothing: whoever waited for it would wait for five seconds each time.
+    redis.stall();
+    let mut client = one.client();
+    for n in 0..300 {
+        let path = format!("/{n}");
+        let answer = client.request("POST", &path, &[("host", "a.example")], b"");
+        assert_eq!(answer.status, 200);
+    }
+    assert!(
+        ask(&two, "/1").starts_with("gateway; hit"),
+        "nobody could tell"
+    );
+    let before = notices(&one, "told");
+    redis.go_on();
+    wait::until(wait::DEADLINE, "the changes", || changed(&two) >= 3);
+    for path in ["/0", "/1", "/2"] {
+        assert!(
+            ask(&two, path).starts_with("gateway; fwd=uri-miss"),
+            "{path}"
+        );
+    }
+    assert!(ask(&two, "/kept").starts_with("gateway; hit"));
+    let notices_for_all = notices(&one, "told") - before;
+    assert!(notices_for_all <= 10, "{notices_for_all} for 300 changes");
+    assert_eq!(notices(&one, "dropped"), 0);
+    // Only so many wait.
+    redis.kill();
+    for n in 0..4_200 {
+        let path = format!("/many/{n}");
+        let answer = client.request("DELETE", &path, &[("host", "a.example")], b"");
+        assert_eq!(answer.status, 200);
+    }
+    let dropped = notices(&one, "dropped");
+    assert!((1..=104).contains(&dropped), "{dropped}");
+}

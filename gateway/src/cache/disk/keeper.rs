@@ -11,8 +11,9 @@ use super::purges::{Log, Verdict};
 use super::queue::Command;
 use super::readers::Unread;
 use super::scan::{self, Scan};
-use super::{Counts, Disk, Spool, Stored, file, format, make_directory, open_lock};
+use super::{Counts, Disk, Spool, Stored, file, format, heard, make_directory, open_lock};
 use crate::cache::entry::Entry;
+use crate::cache::purge;
 use crate::cache::zone::Zone;
 
 mod load;
@@ -40,7 +41,11 @@ struct Keeper<'a> {
     /// Files of this process begin here.
     first: u64,
     log: Log,
+    /// Whether something was to be put on record and is not.
+    unrecorded: bool,
     paused_until: Option<Instant>,
+    /// Since when files wait for the log of purges.
+    waiting_since: Instant,
     complained: Option<Instant>,
 }
 
@@ -53,7 +58,9 @@ pub(super) fn run(disk: &Arc<Disk>, zone: &'static Zone) {
         scan: Scan::default(),
         first: 0,
         log: Log::unread(),
+        unrecorded: false,
         paused_until: None,
+        waiting_since: Instant::now(),
         complained: None,
     };
     if keeper.take() {
@@ -94,7 +101,8 @@ impl Keeper<'_> {
             Command::Tell(done) => self.tell(done),
             Command::Keep(entry) => entry.marks.queued.store(false, Ordering::Relaxed),
             Command::Append(spool, _) | Command::Finish(spool, _) => self.give_up(&spool),
-            Command::Discard(_) | Command::Head(_) | Command::Fit => {}
+            // What the directory says of it is its owner's to say.
+            Command::Discard(_) | Command::Head(_) | Command::Fit | Command::Heard(_) => {}
         }
     }
 
@@ -106,17 +114,29 @@ impl Keeper<'_> {
             if let Some(command) = command {
                 self.execute(command);
             }
-            if !self.scan.is_empty() && !self.disk.is_closed() {
+            if self.scan.is_empty() {
+                // The last may have gone for others, too.
+                self.found_all();
+            } else if !self.disk.is_closed() && self.may_load() {
                 self.load_next();
                 continue;
             }
             if idle {
                 self.clean_up();
-                if !self.disk.queue.wait(REST) {
+                if !self.disk.queue.wait(self.rest()) {
                     return;
                 }
             }
         }
+    }
+
+    /// How long it may wait for a command.
+    fn rest(&self) -> Duration {
+        if self.scan.is_empty() {
+            return REST;
+        }
+        let left = self.disk.hearing.left(self.waiting_since.elapsed());
+        left.unwrap_or(REST).min(REST)
     }
 
     fn execute(&mut self, command: Command) {
@@ -131,6 +151,23 @@ impl Keeper<'_> {
             Command::Fit => {
                 self.make_room(0);
             }
+            Command::Heard(bytes) => self.write_heard(&bytes),
+        }
+    }
+
+    /// Only after all that was heard is on record or done.
+    fn write_heard(&mut self, bytes: &[u8]) {
+        self.delete();
+        if self.unrecorded {
+            // The next process is to hear it again.
+            return;
+        }
+        let root = &self.disk.root;
+        if let Err(error) = heard::write(root, bytes) {
+            Counts::add(&self.disk.counts.write_failed);
+            self.complain(&format!(
+                "a place in the log of purges cannot be kept: {error}"
+            ));
         }
     }
 
@@ -141,6 +178,7 @@ impl Keeper<'_> {
         }
         if let Err(error) = added {
             self.log.failed = true;
+            self.unrecorded = true;
             Counts::add(&self.disk.counts.write_failed);
             self.complain(&format!("a purge cannot be put on record: {error}"));
         }

@@ -199,7 +199,12 @@ impl Log {
         let mut file = file.open(path(root))?;
         file.lock()?;
         let bytes = record.bytes();
-        file.write_all(&bytes)?;
+        let before = file.metadata()?.len();
+        if let Err(error) = file.write_all(&bytes) {
+            // Half a record would speak against every file.
+            file.set_len(before).ok();
+            return Err(error);
+        }
         self.known = self.known.map(|known| known + bytes.len() as u64);
         self.count += 1;
         file.sync_data()

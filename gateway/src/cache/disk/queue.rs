@@ -30,6 +30,8 @@ pub(super) enum Command {
     Tell(oneshot::Sender<bool>),
     /// Make room: the directory may hold less.
     Fit,
+    /// Write down how far the log of purges was read.
+    Heard(Vec<u8>),
 }
 
 /// What there is to do.
@@ -48,6 +50,7 @@ struct Inner {
     /// The same of content that is on its way to files.
     appending: usize,
     unlinks: Vec<Arc<Stored>>,
+    woken: bool,
     closed: bool,
 }
 
@@ -66,6 +69,13 @@ impl Queue {
         inner.appending += weight;
         inner.commands.push_back((command, weight));
         drop(inner);
+        self.wake.notify_one();
+    }
+
+    /// Has the keeper look again at what it may do.
+    pub(super) fn wake(&self) {
+        // Under the lock, or it could fall asleep between looking and waiting.
+        self.inner.lock().woken = true;
         self.wake.notify_one();
     }
 
@@ -142,8 +152,11 @@ impl Queue {
             if inner.closed {
                 return false;
             }
-            self.wake.wait_for(&mut inner, most);
+            if !inner.woken {
+                self.wake.wait_for(&mut inner, most);
+            }
         }
+        inner.woken = false;
         true
     }
 }

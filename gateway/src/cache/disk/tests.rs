@@ -15,6 +15,8 @@ use crate::cache::purge;
 use crate::cache::query::QueryRule;
 use crate::cache::zone;
 
+mod waiting;
+
 /// A directory of a test; it goes with it.
 struct Directory(PathBuf);
 
@@ -57,7 +59,7 @@ const MEMORY: usize = 1 << 20;
 /// A zone with this directory, as another process would have it.
 fn zone_on(directory: &Directory, memory: usize, size: u64) -> &'static Zone {
     let zone = zone::for_tests(memory);
-    zone.use_disk(Some((&directory.0, size)));
+    zone.use_disk(Some((&directory.0, size)), false);
     zone
 }
 

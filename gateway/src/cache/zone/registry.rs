@@ -20,6 +20,8 @@ pub struct Wanted<'a> {
     pub memory: usize,
     /// Which directory it may use, and how much of it.
     pub disk: Option<(&'a Path, u64)>,
+    /// Whether it hears from other gateways what they forget.
+    pub follows: bool,
 }
 
 /// The zone of this name, made when it is named first. Pingora wants storage that lives for ever, so it is never freed.
@@ -37,7 +39,8 @@ pub fn obtain(name: &str, limit: usize) -> &'static Zone {
 pub fn keep_only(wanted: &[Wanted<'_>]) {
     for zone in zones() {
         let wanted = wanted.iter().find(|wanted| wanted.name == &*zone.name);
-        zone.use_disk(wanted.and_then(|wanted| wanted.disk));
+        let follows = wanted.is_some_and(|wanted| wanted.follows);
+        zone.use_disk(wanted.and_then(|wanted| wanted.disk), follows);
         zone.resize(wanted.map_or(0, |wanted| wanted.memory));
     }
 }

@@ -38,13 +38,16 @@ impl Zone {
         self.limit.load(Ordering::Relaxed) / LARGE
     }
 
-    /// Uses this directory, no other, or none.
-    pub(in crate::cache) fn use_disk(&'static self, wanted: Option<(&Path, u64)>) {
+    /// Uses this directory, no other, or none. What is there waits for the log of purges where the zone follows one.
+    pub(in crate::cache) fn use_disk(&'static self, wanted: Option<(&Path, u64)>, follows: bool) {
         let old = self.disk();
         if let (Some(disk), Some((root, size))) = (&old, wanted)
             && disk.root() == root
             && !disk.is_closed()
         {
+            if !follows {
+                disk.wait_no_more();
+            }
             return disk.resize(size);
         }
         if let Some(old) = old {
@@ -53,7 +56,7 @@ impl Zone {
         let Some((root, size)) = wanted else {
             return;
         };
-        match Disk::start(root, size, self) {
+        match Disk::start(root, size, follows, self) {
             Ok(disk) => *self.disk.write() = Some(disk),
             Err(error) => {
                 tracing::error!(zone = &*self.name, %error, "Cannot start the thread of a directory for kept answers");

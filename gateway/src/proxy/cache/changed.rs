@@ -10,12 +10,11 @@ use crate::proxy::ctx::Ctx;
 
 /// Takes out what is stored under the request's URL, and under those of `Location` and `Content-Location` of the same origin.
 pub(in crate::proxy) fn changed(request: &RequestHeader, head: &ResponseHeader, ctx: &Ctx) {
-    let zones = &ctx.snapshot.zones;
-    if zones.is_empty() || request.method.is_safe() || !succeeded(head.status) {
+    if ctx.snapshot.zones.is_empty() || request.method.is_safe() || !succeeded(head.status) {
         return;
     }
     let target = url(request, ctx);
-    purge::changed(zones, &target, request.uri.query());
+    forget(ctx, &target, request.uri.query());
     let Ok(base) = url::Url::parse(&target) else {
         return;
     };
@@ -24,9 +23,15 @@ pub(in crate::proxy) fn changed(request: &RequestHeader, head: &ResponseHeader, 
             let origin = target
                 .get(..target.len() - path_of(&target).len())
                 .unwrap_or_default();
-            purge::changed(zones, &format!("{origin}{}", other.path()), other.query());
+            forget(ctx, &format!("{origin}{}", other.path()), other.query());
         }
     }
+}
+
+/// Here at once; other gateways hear of it soon.
+fn forget(ctx: &Ctx, url: &str, query: Option<&str>) {
+    purge::changed(&ctx.snapshot.zones, url, query);
+    ctx.snapshot.followers.changed(url, query);
 }
 
 fn succeeded(status: StatusCode) -> bool {

@@ -20,6 +20,23 @@ const FIELD: &str = "n";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position(Vec<u8>);
 
+impl Position {
+    /// From its bytes, if they could be one's.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (time, number) = text.split_once('-')?;
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let fits = is_number(time) && is_number(number);
+        let whole = time.parse::<u64>().is_ok() && number.parse::<u64>().is_ok();
+        (fits && whole).then(|| Self(bytes.to_vec()))
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// What was read.
 #[derive(Debug)]
 pub struct Page {
@@ -127,4 +144,28 @@ fn entry(item: Value) -> RedisResult<(Position, Vec<u8>)> {
     };
     // Anything that is no notice will do for what cannot be read.
     Ok((Position(id), held.unwrap_or_else(|| b"?".to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_two_numbers() {
+        for (text, is_one) in [
+            ("1700000000000-0", true),
+            ("18446744073709551615-18446744073709551615", true),
+            ("18446744073709551616-0", false),
+            ("1700000000000", false),
+            ("+1-0", false),
+            ("1--1", false),
+            ("-", false),
+            ("", false),
+            ("$", false),
+        ] {
+            let read = Position::read(text.as_bytes());
+            assert_eq!(read.is_some(), is_one, "{text}");
+            assert!(read.is_none_or(|read| read.bytes() == text.as_bytes()));
+        }
+    }
 }

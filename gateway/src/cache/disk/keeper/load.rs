@@ -2,7 +2,7 @@
 
 use super::{
     Arc, Counts, Disk, Entry, Instant, Keeper, Log, Ordering, Scan, Stored, Unread, Verdict, file,
-    scan,
+    purge, scan,
 };
 use crate::cache::disk::format::{End, Head};
 
@@ -18,6 +18,8 @@ impl Keeper<'_> {
             Log::open(root, &mut records, self.disk.stamp())
         };
         self.log = log;
+        self.disk.hearing.open(root);
+        self.waiting_since = Instant::now();
         self.disk.later_than(latest);
         self.first = self.disk.stamp();
         self.disk.bytes.store(self.scan.cost(), Ordering::Relaxed);
@@ -46,6 +48,19 @@ impl Keeper<'_> {
                 path.display()
             ));
         }
+    }
+
+    /// Whether files may be looked at: what was forgotten meanwhile elsewhere is known, or will not be known soon.
+    pub(super) fn may_load(&mut self) -> bool {
+        match self.disk.hearing.left(self.waiting_since.elapsed()) {
+            None => return true,
+            Some(left) if !left.is_zero() => return false,
+            Some(_) => {}
+        }
+        self.complain("the log of purges cannot be read: what is kept there is stale");
+        purge::expire_all(self.zone, true);
+        self.disk.hearing.wait_no_more();
+        true
     }
 
     /// Looks at one more file.
@@ -121,7 +136,7 @@ impl Keeper<'_> {
         }
     }
 
-    fn found_all(&mut self) {
+    pub(super) fn found_all(&mut self) {
         if self.disk.loaded.swap(true, Ordering::AcqRel) {
             return;
         }
