@@ -3,6 +3,7 @@
 mod coalescing;
 mod counts;
 mod defaults;
+mod directives;
 mod identities;
 mod lifetimes;
 mod poisoning;
@@ -11,6 +12,7 @@ mod quick;
 mod several;
 mod stale;
 mod under_way;
+mod unkeyed;
 
 use harness::{Backend, Gateway, H2Request, H2c, Response, Script};
 

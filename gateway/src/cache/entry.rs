@@ -57,8 +57,7 @@ pub struct Place {
 impl Place {
     /// Whether a request with this query would find what is here.
     pub fn answers(&self, query: Option<&str>) -> bool {
-        let keyed = query.map(|query| self.rule.keyed(query));
-        keyed.as_deref() == self.query.as_deref()
+        self.rule.part(query).as_deref() == self.query.as_deref()
     }
 }
 

@@ -56,6 +56,9 @@ impl CachePolicy {
         if streams {
             return Some("stream");
         }
+        if ends_here(request.headers) {
+            return Some("connection");
+        }
         if asks.no_store {
             return Some("no-store");
         }
@@ -72,6 +75,40 @@ impl CachePolicy {
             cookie: !known && cookies_count(&self.rules, fields),
         }
     }
+}
+
+/// The type of streams of events.
+const EVENTS: &[u8] = b"text/event-stream";
+
+/// Whether the answer is to be a stream of events, whose times are not those of answers that are kept.
+pub fn wants_events(fields: &HeaderMap) -> bool {
+    fields.get_all(header::ACCEPT).iter().any(|kinds| {
+        let mut parts = kinds.as_bytes().windows(EVENTS.len());
+        parts.any(|part| part.eq_ignore_ascii_case(EVENTS))
+    })
+}
+
+/// What `Connection` may name without changing what an upstream sees.
+const OPTIONS: [&str; 7] = [
+    "keep-alive",
+    "close",
+    "te",
+    "trailer",
+    "upgrade",
+    "http2-settings",
+    "proxy-connection",
+];
+
+/// Whether `Connection` names a field that no upstream gets then: it would choose among answers that it had no part in.
+fn ends_here(fields: &HeaderMap) -> bool {
+    fields.get_all(header::CONNECTION).iter().any(|line| {
+        let mut options = line.as_bytes().split(|byte| *byte == b',');
+        options.any(|option| {
+            let option = option.trim_ascii();
+            let is = |known: &str| option.eq_ignore_ascii_case(known.as_bytes());
+            !option.is_empty() && !OPTIONS.iter().any(|known| is(known))
+        })
+    })
 }
 
 /// How long answers are kept.
@@ -115,5 +152,42 @@ impl Statuses {
     /// Whether it is one of these.
     pub fn hold(self, status: StatusCode) -> bool {
         (self.first..=self.last).contains(&status.as_u16())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_asked_for_in_any_spelling() {
+        for (kinds, wants) in [
+            ("text/event-stream", true),
+            ("a/b, Text/Event-Stream;q=1", true),
+            ("text/event", false),
+            ("", false),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.append(header::ACCEPT, kinds.parse().unwrap());
+            assert_eq!(wants_events(&fields), wants, "{kinds}");
+        }
+    }
+
+    #[test]
+    fn only_options_of_a_connection_may_end_here() {
+        for (line, ends) in [
+            ("keep-alive", false),
+            ("Close, TE", false),
+            (" , upgrade ,HTTP2-Settings,", false),
+            ("", false),
+            ("close, cookie", true),
+            ("x-tenant", true),
+            ("keep-alive;x", true),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.append(header::CONNECTION, line.parse().unwrap());
+            assert_eq!(ends_here(&fields), ends, "{line}");
+        }
+        assert!(!ends_here(&HeaderMap::new()));
     }
 }

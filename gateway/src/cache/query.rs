@@ -79,8 +79,14 @@ impl QueryRule {
         Cow::Owned(counting.collect::<Vec<_>>().join("&"))
     }
 
-    /// What a key holds: the parameters that count, by name; those of one name stay in their order.
-    pub fn keyed<'a>(&self, query: &'a str) -> Cow<'a, str> {
+    /// What a key holds of a query: nothing where nothing of it is forwarded.
+    pub fn part<'a>(&self, query: Option<&'a str>) -> Option<Cow<'a, str>> {
+        let keyed = query.map(|query| self.keyed(query));
+        keyed.filter(|keyed| !keyed.is_empty() || *self == Self::All)
+    }
+
+    /// The parameters that count, by name; those of one name stay in their order.
+    fn keyed<'a>(&self, query: &'a str) -> Cow<'a, str> {
         let name = |parameter: &'a str| parameter.split('=').next().unwrap_or_default();
         let sorted = || query.split('&').map(name).is_sorted();
         if *self == Self::All && sorted() {
@@ -136,6 +142,15 @@ mod tests {
         assert_eq!(rule.forwarded("utm_a=1&b=2&a=3"), "b=2&a=3");
         let rule = QueryRule::Keep(globs(&["page"]));
         assert_eq!(rule.keyed("x=1&page=2"), "page=2");
+    }
+
+    #[test]
+    fn what_is_all_dropped_is_no_query() {
+        let rule = QueryRule::Drop(globs(&["utm_*"]));
+        assert_eq!(rule.part(Some("utm_a=1&utm_b")), None);
+        assert_eq!(rule.part(None), None);
+        assert_eq!(rule.part(Some("utm_a=1&a")).as_deref(), Some("a"));
+        assert_eq!(QueryRule::All.part(Some("")).as_deref(), Some(""));
     }
 
     #[test]

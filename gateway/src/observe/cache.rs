@@ -34,13 +34,15 @@ impl CacheResult {
 }
 
 /// Why the cache was left out, why an answer was not kept, or why a stale one was given; `other` stands for all else.
-pub const REASONS: [&str; 23] = [
+pub const REASONS: [&str; 25] = [
     // Left out.
     "method",
     "body",
     "stream",
+    "connection",
     "no-store",
     "bypass",
+    "ambiguous",
     "not-stored-lately",
     // Not given.
     "request",

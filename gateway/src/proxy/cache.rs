@@ -10,8 +10,10 @@
 mod changed;
 mod key;
 pub(super) mod outcome;
+mod proxies;
 pub(super) mod quick;
 pub(super) mod refresh;
+mod sent;
 mod store;
 mod told;
 
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::Version;
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, Result, Session};
 use pingora::protocols::http::conditional_filter::not_modified_filter;
@@ -35,7 +37,7 @@ use super::{failure, lower, reply};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::entry::Entry;
 use crate::cache::freshness::Use;
-use crate::cache::policy::CachePolicy;
+use crate::cache::policy::{CachePolicy, wants_events};
 use crate::cache::query::QueryRule;
 use crate::cache::storable::Asker;
 use crate::cache::storage::{Ask, Hit};
@@ -62,6 +64,8 @@ pub(super) struct State {
     asked: SystemTime,
     /// The same in the life of its zone.
     mark: Mark,
+    /// Fields that the upstream was sent and that the client has not said.
+    ours: Vec<HeaderName>,
     /// The stored answer and what it is good for.
     found: Option<(Arc<Entry>, Use)>,
     /// What the upstream says of the stored answer in its 304.
@@ -82,13 +86,18 @@ pub(super) fn enable(session: &mut Session, ctx: &mut Ctx) {
     let asks = RequestDirectives::read(&head.headers);
     let asker = policy.asker(&head.headers, ctx.seen.facts.identity().is_some());
     let streams = session.is_upgrade_req() || wants_events(&head.headers);
-    let passes_by = passes_by(session, ctx, policy, &asks, streams);
+    let ask = match passes_by(session, ctx, policy, &asks, streams) {
+        Some(reason) => Err(reason),
+        None => key::ask(head, ctx, policy).map_err(|_| "ambiguous"),
+    };
+    let passes_by = ask.as_ref().err().copied();
     let state = State {
         asks,
         asker,
-        ask: None,
+        ask: ask.ok().map(Arc::new),
         asked: SystemTime::UNIX_EPOCH,
         mark: Mark::default(),
+        ours: Vec::new(),
         found: None,
         confirmed: None,
         reason: passes_by,
@@ -111,15 +120,6 @@ pub(super) fn enable(session: &mut Session, ctx: &mut Ctx) {
     ctx.progress.cache = Some(Box::new(state));
 }
 
-/// Whether the answer is to be a stream of events, whose times are not those of answers that are kept.
-fn wants_events(fields: &HeaderMap) -> bool {
-    let kinds = fields.get_all(header::ACCEPT);
-    kinds.iter().any(|kinds| {
-        let kinds = kinds.to_str().unwrap_or_default();
-        kinds.to_ascii_lowercase().contains("text/event-stream")
-    })
-}
-
 fn passes_by(
     session: &Session,
     ctx: &Ctx,
@@ -139,20 +139,15 @@ fn passes_by(
     policy.passes_by(&request, ctx.seen.body, streams, asks)
 }
 
-/// The key, for the engine and for us.
-pub(super) fn key(session: &Session, ctx: &mut Ctx) -> Result<CacheKey> {
+/// The key, for the engine.
+pub(super) fn key(ctx: &Ctx) -> Result<CacheKey> {
     let unfit = |reason| Error::explain(ErrorType::InternalError, reason);
     let policy = ctx.route().and_then(|route| route.cache.as_ref());
     let policy = policy.ok_or_else(|| unfit("a key without a policy"))?;
-    let ask = key::ask(session.req_header(), ctx, policy);
-    let ask = ask
-        .map(Arc::new)
-        .map_err(|_| unfit("a value of the key is ambiguous"))?;
-    let key = key::engine(&ask, policy.zone);
-    if let Some(state) = &mut ctx.progress.cache {
-        state.ask = Some(ask);
-    }
-    Ok(key)
+    let state = ctx.progress.cache.as_ref();
+    let ask = state.and_then(|state| state.ask.as_ref());
+    let ask = ask.ok_or_else(|| unfit("a key without a question"))?;
+    Ok(key::engine(ask, policy.zone))
 }
 
 /// Judges a stored answer.
@@ -210,9 +205,14 @@ pub(super) fn prepare(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx
     state.asked = SystemTime::now();
     state.mark = mark.unwrap_or_default();
     state.confirmed = None;
+    if state.ask.is_none() {
+        return Ok(());
+    }
+    // Also where the engine expects nothing to store: it stores what comes if that can be stored after all.
+    state.ours = sent::ours(&session.req_header().headers, &head.headers);
     let policy = ctx.route().and_then(|route| route.cache.as_ref());
     let rule = policy.map(|policy| &policy.query);
-    if !session.cache.enabled() || rule.is_none_or(|rule| *rule == QueryRule::All) {
+    if rule.is_none_or(|rule| *rule == QueryRule::All) {
         return Ok(());
     }
     let (Some(rule), Some(query)) = (rule, head.uri.query()) else {

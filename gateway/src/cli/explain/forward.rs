@@ -69,7 +69,7 @@ pub(super) fn forwarded(
         upstream: self::upstream(scene, upstream),
         request_line: request_line(&head),
         changes: changes(&scene.head.headers, &head.headers),
-        cache: cache::of(scene),
+        cache: cache::of(scene, &upstream.name),
         retry: retry::of(scene),
         hedge: retry::hedge(scene, upstream),
         answer_gets: answer_gets(scene, memory)?,

@@ -4,7 +4,7 @@ use pingora::http::RequestHeader;
 use pingora_cache::CacheKey;
 use plugins::contract::value::ValueError;
 
-use super::port;
+use super::{port, proxies};
 use crate::cache::key::Key;
 use crate::cache::policy::CachePolicy;
 use crate::cache::storage::Ask;
@@ -40,7 +40,7 @@ pub(super) fn keys(
 
 fn shared(head: &RequestHeader, ctx: &Ctx, policy: &CachePolicy) -> Result<Key, ValueError> {
     let path = ctx.seen.path.as_deref().unwrap_or(head.uri.path());
-    let query = head.uri.query().map(|query| policy.query.keyed(query));
+    let query = policy.query.part(head.uri.query());
     let mut key = Key::with_capacity(policy.space.len() + path.len() + 96);
     key.part(&policy.space);
     key.part(
@@ -53,6 +53,9 @@ fn shared(head: &RequestHeader, ctx: &Ctx, policy: &CachePolicy) -> Result<Key, 
     key.part(port(head).as_bytes());
     key.part(path.as_bytes());
     key.optional(query.as_ref().map(|query| query.as_bytes()));
+    if ctx.seen.trusted {
+        proxies::add(&mut key, &head.headers);
+    }
     if policy.vary_on.is_empty() {
         return Ok(key);
     }

@@ -91,6 +91,7 @@ fn state(asks: RequestDirectives, entry: Arc<Entry>) -> State {
         ask: None,
         asked: SystemTime::UNIX_EPOCH,
         mark: Mark::default(),
+        ours: Vec::new(),
         found: Some((entry, Use::Fresh)),
         confirmed: None,
         reason: None,

@@ -66,6 +66,11 @@ fn decide(
     );
     let unfit = response_head::look(&head).is_err() || response::is_stream(&head);
     let keeping = match kept {
+        Ok(keeping) if keeping.vary.iter().any(|name| state.ours.contains(name)) => {
+            // It was chosen by what no later request can be asked for.
+            state.reason = Some("vary");
+            return not_kept("vary");
+        }
         Ok(_) if unfit => {
             state.reason = Some("stream");
             return not_kept("stream");
@@ -113,7 +118,7 @@ fn place(
     Place {
         key: own.unwrap_or(&ask.shared).clone(),
         url: url(request, ctx).into(),
-        query: query.map(|query| policy.query.keyed(query).into()),
+        query: policy.query.part(query).map(Into::into),
         rule: Arc::new(policy.query.clone()),
     }
 }
