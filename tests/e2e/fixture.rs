@@ -2,6 +2,25 @@
 
 use harness::{Backend, Client, Config, Gateway, Response};
 
+/// The hash of the key `sesame`.
+pub(crate) const SESAME: &str =
+    "sha256:d0c04f4b1951e4aeaaec8223ed2039e542f3aae805a6fa7f6d794e5afff5d272";
+/// The hash of the key `abracadabra`.
+pub(crate) const ABRACADABRA: &str =
+    "sha256:045babdcd2118960e8c8b8e0ecf65b734686e1b18f58710c9646779f49e942ae";
+
+/// A provider `keys` and two consumers: ann is of the plan free and has `sesame`, bob is of premium and has `abracadabra`.
+pub(crate) fn consumers() -> String {
+    let consumer = |name: &str, plan: &str, key: &str| {
+        format!("[consumer.{name}]\nplan = \"{plan}\"\napi-keys = [\"{key}\"]\n")
+    };
+    let (ann, bob) = (
+        consumer("ann", "free", SESAME),
+        consumer("bob", "premium", ABRACADABRA),
+    );
+    format!("[auth.keys]\napi-key = {{}}\n{ann}{bob}")
+}
+
 /// `[listener.public]` and `[upstream.orders]` before the text of a test.
 pub(crate) fn config(text: &str, orders: &Backend) -> Config {
     Config::new(format!("{}{text}", head("", ""))).upstream("orders", orders.addr())

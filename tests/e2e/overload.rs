@@ -5,7 +5,7 @@ use std::thread;
 use harness::wait::DEADLINE;
 use harness::{Backend, Client, Config, Gate, Gateway, H2c, Response, Script, wait};
 
-use crate::fixture::{assert_refused, config};
+use crate::fixture::{assert_refused, config, consumers};
 
 const ROUTES: &str = r#"
     [route.all]
@@ -13,16 +13,8 @@ const ROUTES: &str = r#"
     upstream = "orders"
 "#;
 
-/// Keys `sesame` (free) and `abracadabra` (premium), and a public path.
+/// For consumers of two plans, and a public path.
 const PLANS: &str = r#"
-    [auth.keys]
-    api-key = {}
-    [consumer.ann]
-    plan = "free"
-    api-keys = ["sha256:d0c04f4b1951e4aeaaec8223ed2039e542f3aae805a6fa7f6d794e5afff5d272"]
-    [consumer.bob]
-    plan = "premium"
-    api-keys = ["sha256:045babdcd2118960e8c8b8e0ecf65b734686e1b18f58710c9646779f49e942ae"]
     [route.all]
     match = "/**"
     upstream = "orders"
@@ -35,6 +27,10 @@ const PLANS: &str = r#"
 
 fn overloaded(keys: &str, routes: &str, orders: &Backend) -> Config {
     config(&format!("[overload]\n{keys}\n{routes}"), orders)
+}
+
+fn by_plan(keys: &str, orders: &Backend) -> Config {
+    overloaded(keys, &format!("{}{PLANS}", consumers()), orders)
 }
 
 fn start(keys: &str) -> (Gateway, Backend) {
@@ -132,7 +128,7 @@ fn too_much_memory_turns_everybody_away_but_operators_and_who_is_inside() {
 #[test]
 fn the_first_plans_go_and_the_last_one_stays() {
     let orders = Backend::start();
-    let mut gateway = Gateway::start(overloaded("memory = \"1024GiB\"", PLANS, &orders));
+    let mut gateway = Gateway::start(by_plan("memory = \"1024GiB\"", &orders));
     let by = |gateway: &Gateway, key: &str| gateway.request("GET", "/", &[("x-api-key", key)], b"");
     for _ in 0..20 {
         assert_eq!(by(&gateway, "sesame").status, 200);
@@ -143,11 +139,8 @@ fn the_first_plans_go_and_the_last_one_stays() {
     let limit = gateway.rss_kib() * 100 / 90;
     let keys = |mode: &str| {
         let plans = r#"plans = ["free", "a", "b", "c", "premium"]"#;
-        overloaded(
-            &format!("memory = \"{limit}KiB\"\n{plans}\n{mode}"),
-            PLANS,
-            &orders,
-        )
+        let keys = format!("memory = \"{limit}KiB\"\n{plans}\n{mode}");
+        by_plan(&keys, &orders)
     };
     gateway.rewrite_and_wait(keys(""));
     let refused = until_refused("free is refused", || by(&gateway, "sesame"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harness::{Backend, Client, Gate, Gateway, Script, wait};
 
-use crate::fixture::config;
+use crate::fixture::{config, consumers};
 
 /// What the backend takes for each request; it does one at a time.
 const WORK: Duration = Duration::from_millis(4);
@@ -16,14 +16,6 @@ const FREE: usize = 40;
 const FIRST: u64 = 20;
 
 const POLICY: &str = r#"
-    [auth.keys]
-    api-key = {}
-    [consumer.ann]
-    plan = "free"
-    api-keys = ["sha256:d0c04f4b1951e4aeaaec8223ed2039e542f3aae805a6fa7f6d794e5afff5d272"]
-    [consumer.bob]
-    plan = "premium"
-    api-keys = ["sha256:045babdcd2118960e8c8b8e0ecf65b734686e1b18f58710c9646779f49e942ae"]
     [concurrency.orders]
     max = 1000
     adaptive = true
@@ -68,7 +60,7 @@ fn limit(gateway: &Gateway) -> Option<u64> {
 fn the_limit_comes_down_and_the_first_plan_is_refused_first() {
     let (orders, gate) = (Backend::start(), Gate::new());
     orders.always(Script::echo().gated(&gate));
-    let gateway = Gateway::start(config(POLICY, &orders));
+    let gateway = Gateway::start(config(&format!("{}{POLICY}", consumers()), &orders));
     let (over, refused, served) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let free = |client: &mut Client| match ask(client, "sesame") {
         200 => {}

@@ -7,11 +7,7 @@ mod hashes;
 use harness::{Backend, Config, Gateway, H2Request, H2c, Response};
 
 use super::{both, refusals};
-use crate::fixture::{assert_refused, assert_usable, config, gateway};
-
-/// SHA-256 of `sesame` and of `abracadabra`.
-const SESAME: &str = "sha256:d0c04f4b1951e4aeaaec8223ed2039e542f3aae805a6fa7f6d794e5afff5d272";
-const ABRACADABRA: &str = "sha256:045babdcd2118960e8c8b8e0ecf65b734686e1b18f58710c9646779f49e942ae";
+use crate::fixture::{ABRACADABRA, SESAME, assert_refused, assert_usable, config, gateway};
 
 fn text() -> String {
     format!(
