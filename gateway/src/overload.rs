@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  each worker: a timer, how late it fires ─▶ lag ──────┐
-//!  the watch:   resident memory, open connections ──────┴─▶ the worker's level ─▶ read once by each request, one load
+//!  the watch:   resident memory ────────────────────────┴─▶ the worker's level ─▶ read once by each request, one load
+//!  the listeners: how many connections are open ───────────▶ asked by the request itself, where there is a limit
 //!
 //!  first step   behind `auth`, by chance: the first plans go, the last one stays
 //!  second step  before a route is looked for: whoever is beyond what can be done, of any plan
@@ -17,8 +18,9 @@ mod memory;
 mod rules;
 mod watch;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch::Sender;
@@ -30,38 +32,84 @@ pub use rules::{REFUSALS, Rules, Step};
 pub struct Overload {
     rules: Sender<Option<Arc<Rules>>>,
     workers: Box<[Arc<Pressure>]>,
-    /// What memory and connections say, for all workers.
+    connections: Arc<Connections>,
+    /// What memory says, for all workers.
     machine: AtomicU32,
     memory: AtomicU64,
 }
 
 /// How much one worker has to do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pressure {
     level: AtomicU32,
     lag_micros: AtomicU64,
+    /// How many connections are not too many. Beside the level, so that it costs a request nothing to look.
+    connections_max: AtomicUsize,
+    connections: Arc<Connections>,
+}
+
+/// The connections of all listeners together.
+#[derive(Default)]
+struct Connections {
+    /// How many are open. Nobody knows before there are listeners.
+    open: OnceLock<Box<dyn Fn() -> usize + Send + Sync>>,
+    /// Whether there were too many since the watch looked last.
+    were_too_many: AtomicBool,
+}
+
+impl Connections {
+    fn count(&self) -> usize {
+        self.open.get().map_or(0, |count| count())
+    }
+
+    fn are_beyond(&self, limit: usize) -> bool {
+        let beyond = limit != usize::MAX && self.count() > limit;
+        if beyond {
+            self.were_too_many.store(true, Ordering::Relaxed);
+        }
+        beyond
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connections").field(&self.count()).finish()
+    }
 }
 
 impl Overload {
     /// Of so many workers; nothing is looked at yet.
     pub fn new(workers: usize) -> Arc<Self> {
-        let pressure = |_| Arc::new(Pressure::default());
+        let connections = Arc::new(Connections::default());
+        let pressure = |_| Arc::new(Pressure::new(connections.clone()));
         Arc::new(Self {
             rules: Sender::new(None),
             workers: (0..workers.max(1)).map(pressure).collect(),
+            connections,
             machine: AtomicU32::new(0),
             memory: AtomicU64::new(0),
         })
     }
 
+    /// Who knows how many connections are open; the first one told is asked.
+    pub fn count_with(&self, count: impl Fn() -> usize + Send + Sync + 'static) {
+        drop(self.connections.open.set(Box::new(count)));
+    }
+
     /// From now on goes by these rules; by none where nothing is configured.
     pub fn follow(&self, rules: Option<Arc<Rules>>) {
+        let limit = rules.as_ref().and_then(|rules| rules.connections);
+        for worker in &self.workers {
+            let limit = limit.unwrap_or(usize::MAX);
+            worker.connections_max.store(limit, Ordering::Relaxed);
+        }
         self.rules.send_replace(rules);
     }
 
     /// What one worker's requests ask; workers are counted from 0.
     pub fn pressure(&self, worker: usize) -> Arc<Pressure> {
-        self.workers.get(worker).cloned().unwrap_or_default()
+        let alone = || Arc::new(Pressure::new(self.connections.clone()));
+        self.workers.get(worker).cloned().unwrap_or_else(alone)
     }
 
     /// Every worker's pressure, in their order; none while nothing is configured.
@@ -82,9 +130,23 @@ impl Overload {
 }
 
 impl Pressure {
+    fn new(connections: Arc<Connections>) -> Self {
+        Self {
+            level: AtomicU32::new(Level::CALM.pack()),
+            lag_micros: AtomicU64::new(0),
+            connections_max: AtomicUsize::new(usize::MAX),
+            connections,
+        }
+    }
+
     /// What holds for a request that begins now.
     pub fn level(&self) -> Level {
-        Level::unpack(self.level.load(Ordering::Relaxed))
+        let level = Level::unpack(self.level.load(Ordering::Relaxed));
+        let limit = self.connections_max.load(Ordering::Relaxed);
+        Level {
+            crowded: self.connections.are_beyond(limit),
+            ..level
+        }
     }
 
     /// How late the worker comes to what is due, smoothed.
@@ -96,5 +158,44 @@ impl Pressure {
         let micros = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
         self.lag_micros.store(micros, Ordering::Relaxed);
         self.level.store(level.pack(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugins::contract::mode::Mode;
+    use plugins::contract::services::Nothing;
+
+    use super::*;
+    use crate::config::model::OverloadConfig;
+
+    fn at_most(connections: usize) -> Arc<Rules> {
+        let config = OverloadConfig {
+            lag: None,
+            memory: None,
+            connections: Some(connections),
+            plans: Vec::new(),
+            shed_status: 503,
+            retry_after: Duration::from_secs(1),
+            mode: Mode::Enforce,
+        };
+        Rules::new(&config, &Nothing)
+    }
+
+    #[test]
+    fn connections_are_judged_by_their_count_of_this_moment() {
+        let (overload, open) = (Overload::new(2), Arc::new(AtomicUsize::new(3)));
+        let (pressure, counted) = (overload.pressure(1), open.clone());
+        overload.count_with(move || counted.load(Ordering::Relaxed));
+        assert!(pressure.level().is_calm(), "there is no limit");
+        overload.follow(Some(at_most(3)));
+        assert!(pressure.level().is_calm(), "as many as there may be");
+        open.store(4, Ordering::Relaxed);
+        assert!(pressure.level().crowded);
+        open.store(3, Ordering::Relaxed);
+        assert!(pressure.level().is_calm(), "somebody has left");
+        open.store(4, Ordering::Relaxed);
+        overload.follow(None);
+        assert!(pressure.level().is_calm());
     }
 }

@@ -83,9 +83,7 @@ async fn serve(source: Source, start: Start, ready: impl FnOnce()) -> Result<(),
     tokio::spawn(watch::run(house.reloader.clone(), move || {
         for_watch.live.snapshot()
     }));
-    let listeners = Arc::downgrade(&house.listeners);
-    let open = move || listeners.upgrade().map_or(0, |all| all.connections());
-    tokio::spawn(shared.overload.clone().watch(open));
+    tokio::spawn(shared.overload.clone().watch());
     say_hello(&shared, &house.listeners);
     notify::ready();
     ready();
@@ -212,6 +210,7 @@ async fn open(
     let sockets = &inheritance.sockets;
     let listeners = Listeners::new(workers, server.connections_max).inheriting(sockets.clone());
     let listeners = Arc::new(listeners);
+    shared.overload.count_with(listeners.counter());
     let control = Control::new(shared.clone(), &listeners)
         .map_err(|error| RunError::Start(error.to_string()))?;
     let admin = Arc::new(AdminListeners::start(&control, sockets.clone())?);

@@ -88,6 +88,12 @@ impl Listeners {
         self.census.count()
     }
 
+    /// Tells how many connections are open, for whoever cannot hold the listeners.
+    pub fn counter(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let census = Arc::clone(&self.census);
+        move || census.count()
+    }
+
     /// Each listener's name and how many of its connections are open.
     pub fn connections_by_listener(&self) -> Vec<(String, usize)> {
         let count = |open: &Open| {

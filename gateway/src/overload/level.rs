@@ -81,14 +81,6 @@ impl Level {
         Self::of(0.0, late, Reason::Memory)
     }
 
-    /// By how many connections are open.
-    pub(super) fn of_connections(open: usize, limit: usize) -> Self {
-        Self {
-            crowded: open > limit,
-            ..Self::CALM
-        }
-    }
-
     fn of(early: f64, late: f64, reason: Reason) -> Self {
         let (early, late) = (byte(early), byte(late));
         if early == 0 && late == 0 {
@@ -113,17 +105,18 @@ impl Level {
         }
     }
 
+    /// All but whether it is crowded, which is asked of the count itself.
     pub(super) fn pack(self) -> u32 {
         let reason = match self.reason {
             Reason::Lag => 0,
             Reason::Memory => 1,
             Reason::Connections => 2,
         };
-        u32::from_le_bytes([self.early, self.late, reason, u8::from(self.crowded)])
+        u32::from_le_bytes([self.early, self.late, reason, 0])
     }
 
     pub(super) fn unpack(packed: u32) -> Self {
-        let [early, late, reason, crowded] = packed.to_le_bytes();
+        let [early, late, reason, _] = packed.to_le_bytes();
         Self {
             early,
             late,
@@ -132,7 +125,7 @@ impl Level {
                 2 => Reason::Connections,
                 _ => Reason::Lag,
             },
-            crowded: crowded != 0,
+            crowded: false,
         }
     }
 }
@@ -157,21 +150,18 @@ mod tests {
         assert!(Level::unpack(0).is_calm());
         assert!(Level::of_share(0.0, true).is_calm());
         assert!(Level::of_memory(80, 100, true).is_calm());
-        assert!(Level::of_connections(3, 3).is_calm());
     }
 
     #[test]
     fn one_atomic_holds_it() {
         for reason in Reason::ALL {
-            for crowded in [false, true] {
-                let level = Level {
-                    early: 3,
-                    late: 255,
-                    reason,
-                    crowded,
-                };
-                assert_eq!(Level::unpack(level.pack()), level);
-            }
+            let level = Level {
+                early: 3,
+                late: 255,
+                reason,
+                crowded: false,
+            };
+            assert_eq!(Level::unpack(level.pack()), level);
         }
     }
 
@@ -209,7 +199,10 @@ mod tests {
         );
         assert_eq!(lag.worse(memory).reason, Reason::Memory);
         assert_eq!(memory.worse(lag).early, 255);
-        let crowd = Level::of_connections(4, 3);
+        let crowd = Level {
+            crowded: true,
+            ..Level::CALM
+        };
         assert!(crowd.worse(lag).crowded && lag.worse(crowd).late > 0);
         assert_eq!(Level::CALM.worse(lag), lag);
     }

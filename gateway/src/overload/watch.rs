@@ -53,7 +53,7 @@ impl Overload {
     }
 
     /// Looks after what all workers share, and tells when the state changes.
-    pub async fn watch(self: Arc<Self>, open: impl Fn() -> usize + Send) {
+    pub async fn watch(self: Arc<Self>) {
         let mut rules = self.rules.subscribe();
         let mut told = Told::default();
         loop {
@@ -65,26 +65,19 @@ impl Overload {
                 }
                 continue;
             };
-            let open = open();
-            let machine = self.look(&current, open);
+            let machine = self.look(&current);
             self.machine.store(machine.pack(), Ordering::Relaxed);
-            told.tell(&self, open);
+            told.tell(&self);
             sleep_until(Instant::now() + TICK).await;
         }
     }
 
-    fn look(&self, rules: &Rules, open: usize) -> Level {
-        let mut level = Level::CALM;
-        if let Some(limit) = rules.connections {
-            level = level.worse(Level::of_connections(open, limit));
-        }
-        if let Some(limit) = rules.memory
-            && let Some(used) = memory::resident()
-        {
-            self.memory.store(used, Ordering::Relaxed);
-            level = level.worse(Level::of_memory(used, limit, rules.is_by_plan()));
-        }
-        level
+    fn look(&self, rules: &Rules) -> Level {
+        let Some((limit, used)) = rules.memory.zip(memory::resident()) else {
+            return Level::CALM;
+        };
+        self.memory.store(used, Ordering::Relaxed);
+        Level::of_memory(used, limit, rules.is_by_plan())
     }
 }
 
@@ -96,20 +89,28 @@ struct Told {
 }
 
 impl Told {
-    fn tell(&mut self, overload: &Overload, connections: usize) {
-        let levels = || overload.workers.iter().map(|worker| worker.level());
-        let shedding = levels().any(|level| !level.is_calm());
+    fn tell(&mut self, overload: &Overload) {
         let now = Instant::now();
-        if shedding == self.shedding || self.at.is_some_and(|at| now - at < TOLD_EVERY) {
+        if self.at.is_some_and(|at| now - at < TOLD_EVERY) {
+            return;
+        }
+        let levels = || overload.workers.iter().map(|worker| worker.level());
+        let calm = levels().all(Level::is_calm);
+        // Those who are turned away for that are gone at once.
+        let crowd = &overload.connections.were_too_many;
+        let crowded = crowd.swap(false, Ordering::Relaxed);
+        let shedding = crowded || !calm;
+        if shedding == self.shedding {
             return;
         }
         (self.shedding, self.at) = (shedding, Some(now));
         let lag = overload.workers.iter().map(|worker| worker.lag()).max();
         let lag_millis = lag.unwrap_or_default().as_millis();
         let memory = overload.memory.load(Ordering::Relaxed);
+        let connections = overload.connections.count();
         if shedding {
             let worst = levels().fold(Level::CALM, Level::worse);
-            let reason = if worst.crowded && worst.early == 0 && worst.late == 0 {
+            let reason = if crowded && worst.early == 0 && worst.late == 0 {
                 "connections"
             } else {
                 worst.reason.name()
