@@ -1,6 +1,7 @@
 //! `[overload]`: who is turned away while the gateway itself has too much to do, and who never is.
 
 use std::thread;
+use std::time::Duration;
 
 use harness::wait::DEADLINE;
 use harness::{Backend, Client, Config, Gate, Gateway, H2c, Response, Script, wait};
@@ -168,6 +169,32 @@ fn the_first_plans_go_and_the_last_one_stays() {
         assert_eq!(by(&gateway, "sesame").status, 200);
         shed(&gateway, &[r#"plan="free""#, r#"mode="shadow""#]) > 0
     });
+}
+
+/// Stops every worker for a while, so that it is late to all that was due meanwhile.
+fn hold_up(gateway: &Gateway) {
+    gateway.signal("STOP");
+    // The time that something takes here, not a wait for it.
+    let _elapsed = wait::try_until(Duration::from_millis(60), || None::<()>);
+    gateway.signal("CONT");
+}
+
+#[test]
+fn a_worker_that_is_late_turns_some_away_until_it_is_on_time() {
+    let (gateway, _orders) = start("lag = \"5ms\"");
+    // One stall turns only some away; stall after stall in the end everybody.
+    let refused = until_refused("somebody is refused", || {
+        hold_up(&gateway);
+        gateway.get("/")
+    });
+    assert_refused(&refused, 503, "gateway.overloaded");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(shed(&gateway, &[r#"reason="lag""#]) >= 1);
+    wait::until(DEADLINE, "it is told", || {
+        hold_up(&gateway);
+        gateway.log().contains("Too much to do")
+    });
+    until_served("it is on time again", || gateway.get("/"));
 }
 
 #[test]
