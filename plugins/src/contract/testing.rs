@@ -6,6 +6,8 @@
     reason = "a test that builds no request must fail where it says so"
 )]
 
+mod store;
+
 use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -13,6 +15,8 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use pingora_http::{RequestHeader, ResponseHeader};
+
+pub use store::TestStore;
 
 use super::build::Build;
 use super::facts::Facts;

@@ -2,7 +2,6 @@
 
 mod large;
 mod shared;
-mod shelf;
 
 use bytes::Bytes;
 

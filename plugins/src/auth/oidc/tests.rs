@@ -3,97 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::json;
 
 use super::*;
 use crate::auth::config::KindConfig;
 use crate::auth::provider::Definition;
-use crate::contract::services::{Boxed, Clock, Files, Script};
-use crate::contract::testing::{TestRequest, wait};
-
-/// A store in memory; with a switch, one that is away.
-#[derive(Default)]
-struct Shelf {
-    kept: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
-    away: Mutex<bool>,
-}
-
-impl Shelf {
-    fn answer<T: Send + 'static>(
-        &self,
-        does: impl FnOnce() -> T,
-    ) -> Boxed<'_, Result<T, StoreError>> {
-        let answer = if *self.away.lock() {
-            Err(StoreError::Timeout)
-        } else {
-            Ok(does())
-        };
-        Box::pin(std::future::ready(answer))
-    }
-}
-
-impl Store for Shelf {
-    fn get<'a>(&'a self, key: &'a [u8]) -> Boxed<'a, Result<Option<Bytes>, StoreError>> {
-        self.answer(|| {
-            self.kept
-                .lock()
-                .get(key)
-                .map(|value| Bytes::from(value.clone()))
-        })
-    }
-
-    fn set<'a>(
-        &'a self,
-        key: &'a [u8],
-        value: &'a [u8],
-        _: Duration,
-        _: bool,
-    ) -> Boxed<'a, Result<bool, StoreError>> {
-        self.answer(|| {
-            self.kept
-                .lock()
-                .insert(key.to_vec(), value.to_vec())
-                .is_none()
-        })
-    }
-
-    fn claim<'a>(
-        &'a self,
-        _: &'a [u8],
-        _: &'a [u8],
-        _: Duration,
-    ) -> Boxed<'a, Result<Option<Bytes>, StoreError>> {
-        self.answer(|| None)
-    }
-
-    fn exchange<'a>(
-        &'a self,
-        _: &'a [u8],
-        _: &'a [u8],
-        _: Option<(&'a [u8], Duration)>,
-    ) -> Boxed<'a, Result<bool, StoreError>> {
-        self.answer(|| false)
-    }
-
-    fn delete<'a>(&'a self, key: &'a [u8]) -> Boxed<'a, Result<(), StoreError>> {
-        self.answer(|| drop(self.kept.lock().remove(key)))
-    }
-
-    fn script<'a>(
-        &'a self,
-        _: &'static Script,
-        _: &'a [u8],
-        _: &'a [i64],
-    ) -> Boxed<'a, Result<Vec<i64>, StoreError>> {
-        self.answer(Vec::new)
-    }
-
-    fn is_up(&self) -> bool {
-        !*self.away.lock()
-    }
-}
+use crate::contract::services::{Clock, Files};
+use crate::contract::testing::{TestRequest, TestStore, wait};
 
 /// A clock that a test moves; secrets by their names.
 struct World(Mutex<SystemTime>);
@@ -125,7 +42,7 @@ impl Files for World {
 
 struct Scene {
     world: Arc<World>,
-    shelf: Arc<Shelf>,
+    store: Arc<TestStore>,
     services: Services,
 }
 
@@ -133,17 +50,15 @@ impl Scene {
     fn new() -> Self {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let world = Arc::new(World(Mutex::new(start)));
-        let shelf = Arc::new(Shelf::default());
-        let store: Arc<dyn Store> = shelf.clone();
-        let services = Services {
+        let store = Arc::new(TestStore::default());
+        let services = store.among(Services {
             clock: world.clone(),
             files: world.clone(),
-            stores: Arc::new(BTreeMap::from([("shared".to_owned(), store)])),
             ..Services::nothing()
-        };
+        });
         Self {
             world,
-            shelf,
+            store,
             services,
         }
     }
@@ -266,8 +181,8 @@ fn a_session_in_a_store_ends_with_its_logout() {
     let fields = wait(oidc.keep(&session(&oidc, 600))).unwrap();
     let request = carrying(&fields);
     assert_eq!(judged(&oidc, &request), "alice");
-    let kept = scene.shelf.kept.lock().clone();
-    let (key, value) = kept.first_key_value().unwrap();
+    let kept = scene.store.kept();
+    let (key, value) = kept.first().unwrap();
     assert_eq!(key, b"session/idp/one");
     assert!(
         !value.windows(5).any(|part| part == b"alice"),
@@ -279,14 +194,14 @@ fn a_session_in_a_store_ends_with_its_logout() {
             .header("cookie", cookie)
             .header("sec-fetch-site", "same-origin")
     };
-    *scene.shelf.away.lock() = true;
+    scene.store.leave();
     let answer = wait(oidc.visit(&logout().view())).unwrap();
     assert_eq!(
         answer.status, 503,
         "a session that cannot be ended is not said to be"
     );
     assert_eq!(judged(&oidc, &request), "unavailable");
-    *scene.shelf.away.lock() = false;
+    scene.store.come_back();
     let answer = wait(oidc.visit(&logout().view())).unwrap();
     assert_eq!(answer.status, 303);
     assert_eq!(

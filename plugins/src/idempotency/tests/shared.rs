@@ -2,8 +2,28 @@
 
 use std::sync::Arc;
 
-use super::shelf::Shelf;
 use super::*;
+use crate::contract::services::Boxed;
+use crate::contract::testing::TestStore;
+
+/// Runs tasks where they are started.
+struct AtOnce;
+
+impl Tasks for AtOnce {
+    fn spawn(&self, task: Boxed<'static, ()>) {
+        wait(task);
+    }
+}
+
+/// A policy of a gateway that has this store.
+fn sharing(store: &Arc<TestStore>, table: &str) -> Scene {
+    let (clock, services) = TestClock::services();
+    let services = Services {
+        tasks: Arc::new(AtOnce),
+        ..store.among(services)
+    };
+    with(table, clock, &services)
+}
 
 #[test]
 fn in_shadow_everything_goes_on_and_is_compared() {
@@ -31,23 +51,26 @@ fn in_shadow_everything_goes_on_and_is_compared() {
 
 #[test]
 fn two_gateways_with_one_store_carry_out_once() {
-    let shelf = Arc::new(Shelf::default());
-    let [one, two] = [0, 1].map(|_| shelf.scene("store = \"shared\""));
+    let store = Arc::new(TestStore::default());
+    let [one, two] = [0, 1].map(|_| sharing(&store, "store = \"shared\""));
     let mut first = one.first(post("a"));
     assert_eq!(two.verdict(post("a")), "idempotency.running");
     first.gets(TestResponse::new(200), "ok");
     for scene in [&one, &two] {
         assert_eq!(scene.replay(post("a")).1.status, 200);
     }
-    assert_eq!(shelf.keys(), 1);
+    assert_eq!(store.kept().len(), 1);
 }
 
 #[test]
 fn a_store_that_is_away_is_what_on_error_says() {
-    let shelf = Arc::new(Shelf::default());
-    let scene = |on_error| shelf.scene(&format!("store = \"shared\"\non-error = \"{on_error}\""));
+    let store = Arc::new(TestStore::default());
+    let scene = |on_error| {
+        let table = format!("store = \"shared\"\non-error = \"{on_error}\"");
+        sharing(&store, &table)
+    };
     let [deny, local, allow] = ["deny", "local", "allow"].map(scene);
-    shelf.leave();
+    store.leave();
     assert_eq!(deny.verdict(post("a")), "idempotency.unavailable");
     let mut passing = allow.first(post("a"));
     assert!(passing.state.is_none() && !passing.request.facts().is_repeatable());
@@ -55,7 +78,7 @@ fn a_store_that_is_away_is_what_on_error_says() {
     assert_eq!(allow.verdict(post("a")), "");
     local.first(post("a")).gets(TestResponse::new(200), "ok");
     assert_eq!(local.verdict(post("a")), "replayed");
-    shelf.come_back();
+    store.come_back();
     assert_eq!(
         local.verdict(post("a")),
         "replayed",
@@ -66,11 +89,11 @@ fn a_store_that_is_away_is_what_on_error_says() {
 
 #[test]
 fn a_record_that_cannot_be_read_is_no_answer() {
-    let shelf = Arc::new(Shelf::default());
-    let deny = shelf.scene("store = \"shared\"");
+    let store = Arc::new(TestStore::default());
+    let deny = sharing(&store, "store = \"shared\"");
     drop(deny.first(post("a")));
-    shelf.spoil();
+    store.spoil();
     assert_eq!(deny.verdict(post("a")), "idempotency.unavailable");
-    let allow = shelf.scene("store = \"shared\"\non-error = \"allow\"");
+    let allow = sharing(&store, "store = \"shared\"\non-error = \"allow\"");
     assert_eq!(allow.verdict(post("a")), "");
 }

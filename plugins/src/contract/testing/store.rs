@@ -1,4 +1,4 @@
-//! A store in memory that several policies share, and that may be away.
+//! A store in memory that several policies share, and that may be away. It keeps for ever what is set, and runs no script.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,53 +7,42 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::{Scene, with};
-use crate::contract::services::{Boxed, Script, Services, Store, StoreError, Tasks};
-use crate::contract::testing::wait;
-use crate::limit::tests::clock::TestClock;
+use crate::contract::services::{Boxed, Script, Services, Store, StoreError};
 
+/// A store for tests.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub struct TestStore {
     kept: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
     away: Mutex<bool>,
 }
 
-/// Runs tasks where they are started.
-struct AtOnce;
-
-impl Tasks for AtOnce {
-    fn spawn(&self, task: Boxed<'static, ()>) {
-        wait(task);
-    }
-}
-
-impl Shelf {
-    /// A policy of a gateway that has it.
-    pub(super) fn scene(self: &Arc<Self>, table: &str) -> Scene {
-        let (clock, services) = TestClock::services();
+impl TestStore {
+    /// These services, and it as `[store.shared]`.
+    pub fn among(self: &Arc<Self>, services: Services) -> Services {
         let shared: Arc<dyn Store> = self.clone();
-        let services = Services {
+        Services {
             stores: Arc::new(BTreeMap::from([("shared".to_owned(), shared)])),
-            tasks: Arc::new(AtOnce),
             ..services
-        };
-        with(table, clock, &services)
+        }
     }
 
-    pub(super) fn leave(&self) {
+    /// From now on it does not answer.
+    pub fn leave(&self) {
         *self.away.lock() = true;
     }
 
-    pub(super) fn come_back(&self) {
+    /// It answers again, and has what it had.
+    pub fn come_back(&self) {
         *self.away.lock() = false;
     }
 
-    pub(super) fn keys(&self) -> usize {
-        self.kept.lock().len()
+    /// All that is kept, in the order of the keys.
+    pub fn kept(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.kept.lock().clone().into_iter().collect()
     }
 
     /// Whatever it has is something else now.
-    pub(super) fn spoil(&self) {
+    pub fn spoil(&self) {
         for value in self.kept.lock().values_mut() {
             *value = b"something else".to_vec();
         }
@@ -61,30 +50,36 @@ impl Shelf {
 
     fn answer<T: Send + 'static>(
         &self,
-        does: impl FnOnce() -> T,
+        does: impl FnOnce(&mut BTreeMap<Vec<u8>, Vec<u8>>) -> T,
     ) -> Boxed<'_, Result<T, StoreError>> {
         let answer = if *self.away.lock() {
             Err(StoreError::Down)
         } else {
-            Ok(does())
+            Ok(does(&mut self.kept.lock()))
         };
         Box::pin(std::future::ready(answer))
     }
 }
 
-impl Store for Shelf {
-    fn get<'a>(&'a self, _: &'a [u8]) -> Boxed<'a, Result<Option<Bytes>, StoreError>> {
-        self.answer(|| None)
+impl Store for TestStore {
+    fn get<'a>(&'a self, key: &'a [u8]) -> Boxed<'a, Result<Option<Bytes>, StoreError>> {
+        self.answer(|kept| kept.get(key).cloned().map(Bytes::from))
     }
 
     fn set<'a>(
         &'a self,
-        _: &'a [u8],
-        _: &'a [u8],
+        key: &'a [u8],
+        value: &'a [u8],
         _: Duration,
-        _: bool,
+        only_new: bool,
     ) -> Boxed<'a, Result<bool, StoreError>> {
-        self.answer(|| false)
+        self.answer(|kept| {
+            let sets = !only_new || !kept.contains_key(key);
+            if sets {
+                kept.insert(key.to_vec(), value.to_vec());
+            }
+            sets
+        })
     }
 
     fn claim<'a>(
@@ -93,9 +88,8 @@ impl Store for Shelf {
         value: &'a [u8],
         _: Duration,
     ) -> Boxed<'a, Result<Option<Bytes>, StoreError>> {
-        self.answer(|| {
-            let mut kept = self.kept.lock();
-            let there = kept.get(key).map(|there| Bytes::from(there.clone()));
+        self.answer(|kept| {
+            let there = kept.get(key).cloned().map(Bytes::from);
             if there.is_none() {
                 kept.insert(key.to_vec(), value.to_vec());
             }
@@ -109,8 +103,7 @@ impl Store for Shelf {
         old: &'a [u8],
         new: Option<(&'a [u8], Duration)>,
     ) -> Boxed<'a, Result<bool, StoreError>> {
-        self.answer(|| {
-            let mut kept = self.kept.lock();
+        self.answer(|kept| {
             let is_there = kept.get(key).is_some_and(|there| there == old);
             match new.filter(|_| is_there) {
                 Some((value, _)) => drop(kept.insert(key.to_vec(), value.to_vec())),
@@ -121,8 +114,8 @@ impl Store for Shelf {
         })
     }
 
-    fn delete<'a>(&'a self, _: &'a [u8]) -> Boxed<'a, Result<(), StoreError>> {
-        self.answer(|| ())
+    fn delete<'a>(&'a self, key: &'a [u8]) -> Boxed<'a, Result<(), StoreError>> {
+        self.answer(|kept| drop(kept.remove(key)))
     }
 
     fn script<'a>(
@@ -131,7 +124,7 @@ impl Store for Shelf {
         _: &'a [u8],
         _: &'a [i64],
     ) -> Boxed<'a, Result<Vec<i64>, StoreError>> {
-        self.answer(Vec::new)
+        self.answer(|_| Vec::new())
     }
 
     fn is_up(&self) -> bool {
