@@ -19,6 +19,7 @@ pub mod key;
 mod log;
 pub mod policy;
 pub mod rate;
+pub mod refusals;
 mod refused;
 pub mod script;
 pub mod sliding;

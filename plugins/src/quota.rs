@@ -24,28 +24,10 @@
 use crate::contract::prelude::*;
 use crate::limit::config::{LimitConfig, validate_quota};
 use crate::limit::policy::{Kind, Limit};
+use crate::limit::refusals::{Refusals, refusals};
 use crate::limit::written::RawQuota;
 
-static EXCEEDED: Refusal = Refusal {
-    status: 429,
-    code: "quota.exceeded",
-    title: "The quota is used up.",
-};
-static KEYLESS: Refusal = Refusal {
-    status: 400,
-    code: "quota.key",
-    title: "The request lacks a value by which requests are counted, or repeats it.",
-};
-static COSTLESS: Refusal = Refusal {
-    status: 400,
-    code: "quota.cost",
-    title: "The request says what it costs in a way that cannot be counted.",
-};
-static UNCOUNTED: Refusal = Refusal {
-    status: 503,
-    code: "quota.uncounted",
-    title: "Requests cannot be counted at the moment.",
-};
+static REFUSALS: Refusals = refusals!("quota", "The quota is used up.");
 
 /// `quota`
 pub struct ByCalendar;
@@ -55,11 +37,7 @@ pub type Quota = Limit<ByCalendar>;
 
 impl Kind for ByCalendar {
     const NAME: &'static str = "quota";
-    const REFUSALS: &'static [&'static Refusal] = &[&EXCEEDED, &KEYLESS, &COSTLESS, &UNCOUNTED];
-    const EXCEEDED: &'static Refusal = &EXCEEDED;
-    const KEYLESS: &'static Refusal = &KEYLESS;
-    const COSTLESS: &'static Refusal = &COSTLESS;
-    const UNCOUNTED: &'static Refusal = &UNCOUNTED;
+    const REFUSALS: &'static Refusals = &REFUSALS;
     type Raw = RawQuota;
 
     fn validate(raw: At<RawQuota>, report: &mut Report) -> Option<LimitConfig> {

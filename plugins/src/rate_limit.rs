@@ -28,28 +28,10 @@
 use crate::contract::prelude::*;
 use crate::limit::config::{LimitConfig, Stage, validate_limit};
 use crate::limit::policy::{Kind, Limit};
+use crate::limit::refusals::{Refusals, refusals};
 use crate::limit::written::RawLimit;
 
-static EXCEEDED: Refusal = Refusal {
-    status: 429,
-    code: "rate-limit.exceeded",
-    title: "The limit of requests is used up.",
-};
-static KEYLESS: Refusal = Refusal {
-    status: 400,
-    code: "rate-limit.key",
-    title: "The request lacks a value by which requests are counted, or repeats it.",
-};
-static COSTLESS: Refusal = Refusal {
-    status: 400,
-    code: "rate-limit.cost",
-    title: "The request says what it costs in a way that cannot be counted.",
-};
-static UNCOUNTED: Refusal = Refusal {
-    status: 503,
-    code: "rate-limit.uncounted",
-    title: "Requests cannot be counted at the moment.",
-};
+static REFUSALS: Refusals = refusals!("rate-limit", "The limit of requests is used up.");
 
 /// `rate-limit`
 pub struct ByIdentity;
@@ -59,11 +41,7 @@ pub type RateLimit = Limit<ByIdentity>;
 
 impl Kind for ByIdentity {
     const NAME: &'static str = "rate-limit";
-    const REFUSALS: &'static [&'static Refusal] = &[&EXCEEDED, &KEYLESS, &COSTLESS, &UNCOUNTED];
-    const EXCEEDED: &'static Refusal = &EXCEEDED;
-    const KEYLESS: &'static Refusal = &KEYLESS;
-    const COSTLESS: &'static Refusal = &COSTLESS;
-    const UNCOUNTED: &'static Refusal = &UNCOUNTED;
+    const REFUSALS: &'static Refusals = &REFUSALS;
     type Raw = RawLimit;
 
     fn validate(raw: At<RawLimit>, report: &mut Report) -> Option<LimitConfig> {

@@ -15,28 +15,10 @@
 use crate::contract::prelude::*;
 use crate::limit::config::{LimitConfig, Stage, validate_limit};
 use crate::limit::policy::{Kind, Limit};
+use crate::limit::refusals::{Refusals, refusals};
 use crate::limit::written::RawLimit;
 
-static EXCEEDED: Refusal = Refusal {
-    status: 429,
-    code: "throttle.exceeded",
-    title: "Too many requests came from this address.",
-};
-static KEYLESS: Refusal = Refusal {
-    status: 400,
-    code: "throttle.key",
-    title: "The request lacks a value by which requests are counted, or repeats it.",
-};
-static COSTLESS: Refusal = Refusal {
-    status: 400,
-    code: "throttle.cost",
-    title: "The request says what it costs in a way that cannot be counted.",
-};
-static UNCOUNTED: Refusal = Refusal {
-    status: 503,
-    code: "throttle.uncounted",
-    title: "Requests cannot be counted at the moment.",
-};
+static REFUSALS: Refusals = refusals!("throttle", "Too many requests came from this address.");
 
 /// `throttle`
 pub struct ByAddress;
@@ -46,11 +28,7 @@ pub type Throttle = Limit<ByAddress>;
 
 impl Kind for ByAddress {
     const NAME: &'static str = "throttle";
-    const REFUSALS: &'static [&'static Refusal] = &[&EXCEEDED, &KEYLESS, &COSTLESS, &UNCOUNTED];
-    const EXCEEDED: &'static Refusal = &EXCEEDED;
-    const KEYLESS: &'static Refusal = &KEYLESS;
-    const COSTLESS: &'static Refusal = &COSTLESS;
-    const UNCOUNTED: &'static Refusal = &UNCOUNTED;
+    const REFUSALS: &'static Refusals = &REFUSALS;
     type Raw = RawLimit;
 
     fn validate(raw: At<RawLimit>, report: &mut Report) -> Option<LimitConfig> {

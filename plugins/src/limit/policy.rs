@@ -10,6 +10,7 @@ use super::config::{Cost, CountsConfig, LimitConfig};
 use super::counts::{Asked, Counts, Outcome, Plan};
 use super::key::{Key, KeyBuilder};
 use super::rate::COUNT_MAX;
+use super::refusals::Refusals;
 use super::{Verdict, seconds};
 use crate::contract::build::{Build, Pool};
 use crate::contract::prelude::*;
@@ -19,16 +20,8 @@ use crate::contract::services::{Count, Family, Store};
 pub trait Kind: Send + Sync + 'static {
     /// The plugin's name.
     const NAME: &'static str;
-    /// All of its refusals.
-    const REFUSALS: &'static [&'static Refusal];
-    /// The limit is used up.
-    const EXCEEDED: &'static Refusal;
-    /// The request lacks what it is counted by, or says it twice.
-    const KEYLESS: &'static Refusal;
-    /// The request says no cost that could be counted.
-    const COSTLESS: &'static Refusal;
-    /// The store does not answer, and the policy does without nobody.
-    const UNCOUNTED: &'static Refusal;
+    /// How it refuses.
+    const REFUSALS: &'static Refusals;
     /// The table as written.
     type Raw: DeserializeOwned + JsonSchema;
 
@@ -90,7 +83,12 @@ impl Meters {
 
 impl<K: Kind> Plugin for Limit<K> {
     const NAME: &'static str = K::NAME;
-    const REFUSALS: &'static [&'static Refusal] = K::REFUSALS;
+    const REFUSALS: &'static [&'static Refusal] = &[
+        &K::REFUSALS.exceeded,
+        &K::REFUSALS.keyless,
+        &K::REFUSALS.costless,
+        &K::REFUSALS.uncounted,
+    ];
     type Raw = K::Raw;
     type Config = LimitConfig;
     type State = Taken;
@@ -169,8 +167,8 @@ impl<K: Kind> Limit<K> {
     fn ask(&self, request: &RequestView<'_>) -> Result<Asked, &'static Refusal> {
         Ok(Asked {
             plan: self.plan(request),
-            key: self.key(request).map_err(|_| K::KEYLESS)?,
-            cost: self.cost(request).ok_or(K::COSTLESS)?,
+            key: self.key(request).map_err(|_| &K::REFUSALS.keyless)?,
+            cost: self.cost(request).ok_or(&K::REFUSALS.costless)?,
         })
     }
 
@@ -236,7 +234,7 @@ impl<K: Kind> Limit<K> {
             }
             Outcome::Denied => {
                 storeless().inspect(|count| count.add_one());
-                let reply = Reply::refusal(K::UNCOUNTED);
+                let reply = Reply::refusal(&K::REFUSALS.uncounted);
                 return reply
                     .header(http::header::RETRY_AFTER, HeaderValue::from_static("1"))
                     .into();
@@ -255,7 +253,7 @@ impl<K: Kind> Limit<K> {
         if verdict.admitted {
             return Flow::Continue;
         }
-        refusal(K::EXCEEDED, &verdict).into()
+        refusal(&K::REFUSALS.exceeded, &verdict).into()
     }
 
     fn explain(&self, asked: &Asked, verdict: &Verdict, request: &RequestView<'_>) {

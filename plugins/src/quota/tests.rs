@@ -14,7 +14,7 @@ fn ask(quota: &Quota) -> Option<String> {
     match wait(quota.on_request(&request.view(), &mut Taken::default())) {
         Flow::Continue => None,
         Flow::Reply(reply) => {
-            assert_eq!(reply.refusal, Some(&EXCEEDED));
+            assert_eq!(reply.refusal, Some(&REFUSALS.exceeded));
             let wait = reply.headers.iter().find(|(name, _)| name == "retry-after");
             wait.map(|(_, value)| value.to_str().unwrap().to_owned())
         }

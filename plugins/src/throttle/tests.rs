@@ -18,7 +18,7 @@ fn counts_addresses_unless_told_otherwise() {
         Flow::Continue
     ));
     let refused = admit(&throttle, &from("192.0.2.1"));
-    assert!(matches!(refused, Flow::Reply(reply) if reply.refusal == Some(&EXCEEDED)));
+    assert!(matches!(refused, Flow::Reply(reply) if reply.refusal == Some(&REFUSALS.exceeded)));
 }
 
 #[test]
