@@ -1,13 +1,18 @@
 //! The tables `throttle`, `rate-limit` and `quota` as meant: who is counted, by which plan, against what.
 
+mod rules;
+
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 
-use super::bucket::BucketRule;
-use super::calendar::{Length, QuotaRule};
+use rules::Shape;
+
 use super::rate::{COUNT_MAX, Rate};
-use super::sliding::{self, SlidingRule};
-use super::written::{RawCost, RawHeaders, RawLimit, RawOnError, RawQuota, RawWindow, Values};
+use super::written::{RawCost, RawHeaders, RawLimit, RawOnError, RawQuota, Values};
 use crate::contract::prelude::*;
+
+pub use rules::Rule;
 
 /// A limit as meant.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,24 +55,6 @@ pub struct PlanConfig {
     pub rule: Rule,
 }
 
-/// How requests are counted.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Rule {
-    /// A burst that refills.
-    Bucket(BucketRule),
-    /// A log.
-    Sliding(SlidingRule),
-    /// Windows of the calendar.
-    Calendar {
-        /// The count in each.
-        rule: QuotaRule,
-        /// How long they are.
-        length: Length,
-        /// Whose calendar.
-        zone: TimeZone,
-    },
-}
-
 /// What a request uses.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cost {
@@ -75,32 +62,6 @@ pub enum Cost {
     Fixed(u64),
     /// What the request says; 1 where it says nothing.
     Value(At<Value>),
-}
-
-impl Rule {
-    /// What may be used at once, and over how many seconds it comes back.
-    pub fn budget(&self) -> (u64, u64) {
-        match self {
-            Self::Bucket(rule) => {
-                let micros = rule.burst.saturating_mul(rule.price) / rule.refill.max(1);
-                (rule.burst, super::seconds(micros).max(1))
-            }
-            Self::Sliding(rule) => (rule.count, super::seconds(rule.window)),
-            Self::Calendar { rule, length, .. } => (rule.count, length.seconds()),
-        }
-    }
-}
-
-/// How the plugins differ.
-#[derive(Debug, Clone)]
-pub(super) enum Shape {
-    /// `throttle`, `rate-limit`
-    Window {
-        burst: Option<At<u64>>,
-        window: Option<At<RawWindow>>,
-    },
-    /// `quota`
-    Calendar(TimeZone),
 }
 
 /// When a policy is asked.
@@ -264,7 +225,7 @@ impl Written {
         match (self.raw.rate.take(), self.raw.rates.take()) {
             (Some(rate), None) => {
                 self.without_rates(report);
-                let rule = self.rule(&rate, report)?;
+                let rule = self.shape.rule(&rate, report)?;
                 let name = Box::default();
                 Some((None, 0, vec![PlanConfig { name, rule }]))
             }
@@ -307,7 +268,7 @@ impl Written {
 
     fn by_plan(
         &mut self,
-        rates: At<std::collections::BTreeMap<String, At<Rate>>>,
+        rates: At<BTreeMap<String, At<Rate>>>,
         report: &mut Report,
     ) -> Option<(Option<At<Value>>, usize, Vec<PlanConfig>)> {
         let span = rates.span();
@@ -317,7 +278,7 @@ impl Written {
         let rates = rates.into_inner();
         let mut plans = Vec::new();
         for (name, rate) in &rates {
-            let rule = self.rule(rate, report)?;
+            let rule = self.shape.rule(rate, report)?;
             let name = name.as_str().into();
             plans.push(PlanConfig { name, rule });
         }
@@ -344,25 +305,6 @@ impl Written {
         Some((Some(plan), position?, plans))
     }
 
-    fn rule(&self, rate: &At<Rate>, report: &mut Report) -> Option<Rule> {
-        match &self.shape {
-            Shape::Calendar(zone) => calendar_rule(rate, zone, report),
-            Shape::Window { .. } if rate.period().micros().is_none() => {
-                report
-                    .error(rate.span(), "limit.period", "a month has no fixed length")
-                    .help("for months of the calendar use quota; here write for example \"10000/day\"");
-                None
-            }
-            Shape::Window { burst, window } => {
-                if window.as_deref() == Some(&RawWindow::Sliding) {
-                    sliding_rule(rate, burst.as_ref(), report)
-                } else {
-                    bucket_rule(rate, burst.as_ref(), report)
-                }
-            }
-        }
-    }
-
     fn cost(&self, report: &mut Report) -> Option<Cost> {
         let Some(cost) = &self.raw.cost else {
             return Some(Cost::Fixed(1));
@@ -384,67 +326,6 @@ impl Written {
             }
         }
     }
-}
-
-fn calendar_rule(rate: &At<Rate>, zone: &TimeZone, report: &mut Report) -> Option<Rule> {
-    let length = Length::of(rate.period());
-    if length.is_none() {
-        report
-            .error(
-                rate.span(),
-                "limit.period",
-                "a quota is for an hour, a day or a month",
-            )
-            .help("for shorter periods use rate-limit");
-    }
-    Some(Rule::Calendar {
-        rule: QuotaRule {
-            count: rate.count(),
-        },
-        length: length?,
-        zone: zone.clone(),
-    })
-}
-
-fn sliding_rule(rate: &At<Rate>, burst: Option<&At<u64>>, report: &mut Report) -> Option<Rule> {
-    if let Some(burst) = burst {
-        report
-            .error(
-                burst.span(),
-                "limit.burst",
-                "a sliding window has no `burst`",
-            )
-            .help("remove it, or count with window = \"bucket\"");
-    }
-    let rule = SlidingRule::new(**rate);
-    if rule.is_none() {
-        let most = sliding::COUNT_MAX;
-        report
-            .error(
-                rate.span(),
-                "limit.sliding",
-                format!("a sliding window remembers each request, at most {most} of a client"),
-            )
-            .help("count with window = \"bucket\", or in a shorter period");
-    }
-    rule.map(Rule::Sliding)
-}
-
-fn bucket_rule(rate: &At<Rate>, burst: Option<&At<u64>>, report: &mut Report) -> Option<Rule> {
-    let size = burst.map_or(rate.count(), |burst| **burst);
-    let rule = BucketRule::new(**rate, size);
-    if rule.is_none() {
-        let most = BucketRule::burst_max(**rate).min(COUNT_MAX);
-        let span = burst.map_or(rate.span(), At::span);
-        report
-            .error(
-                span,
-                "limit.burst",
-                format!("a burst of {size} cannot be counted exactly at {}", **rate),
-            )
-            .help(format!("write burst = a number from 1 to {most}"));
-    }
-    rule.map(Rule::Bucket)
 }
 
 /// A request that costs more than there ever is would always be refused.
