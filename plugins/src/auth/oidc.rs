@@ -27,6 +27,7 @@
 mod config;
 mod discovery;
 mod flow;
+mod sessions;
 mod tokens;
 
 use std::sync::Arc;
@@ -41,17 +42,17 @@ use super::challenge::Challenges;
 use super::credential::{Credential, Presented, Source, Sources};
 use super::jwt::claims::Rules;
 use super::jwt::header::TokenType;
-use super::jwt::key::sha256;
 use super::jwt::verify::Terms;
 use super::jwt::{identify, refuse};
 use super::session::cookies::Cookies;
-use super::session::{SECRET_BYTES_MIN, Seal, Session, Ticket, seconds};
+use super::session::{SECRET_BYTES_MIN, Seal, Session, seconds};
 use super::verdict::{Accepted, Extra, OnError, Reason, Verdict};
 use crate::contract::consumers::Directory;
 use crate::contract::identity::Identity;
 use crate::contract::prelude::*;
-use crate::contract::services::{Store, StoreError};
+use crate::contract::services::Store;
 use discovery::Known;
+use sessions::NoSession;
 use tokens::LoginError;
 
 pub use config::{OidcConfig, RawOidc};
@@ -81,14 +82,6 @@ pub(super) struct Oidc {
     known: ArcSwapOption<Known>,
     refreshing: Calls<[u8; 32], Refreshed>,
     refreshed: Cache<[u8; 32], Arc<Session>>,
-}
-
-/// Why a cookie brings no session.
-enum NoSession {
-    /// It cannot be read, is over or was ended.
-    Over(Reason),
-    /// The store does not answer.
-    Store(StoreError),
 }
 
 impl Oidc {
@@ -185,11 +178,7 @@ impl Oidc {
     ) -> Verdict {
         let session = match self.find(credential.text().unwrap_or_default()).await {
             Ok(session) => session,
-            Err(NoSession::Over(reason)) => return self.again(reason, request),
-            Err(NoSession::Store(error)) => {
-                request.facts.note(|| error.to_string());
-                return Verdict::Unavailable(OnError::Deny);
-            }
+            Err(none) => return self.without(&none, request),
         };
         // A session from before tokens were forwarded has none: to be refreshed like one that has expired.
         let lacks_token = self.config.forward_token && session.access.is_none();
@@ -197,12 +186,10 @@ impl Oidc {
             return self.accepted(&session, Vec::new(), request, consumers);
         }
         match self.refresh(&session).await {
-            Ok(fresh) => {
-                let Ok(set_cookie) = self.keep(&fresh).await else {
-                    return Verdict::Unavailable(OnError::Deny);
-                };
-                self.accepted(&fresh, set_cookie, request, consumers)
-            }
+            Ok(fresh) => match self.renew(&fresh).await {
+                Ok(set_cookie) => self.accepted(&fresh, set_cookie, request, consumers),
+                Err(none) => self.without(&none, request),
+            },
             Err(error) if error.is_passing() => {
                 request.facts.note(|| error.to_string());
                 Verdict::Unavailable(OnError::Deny)
@@ -265,6 +252,17 @@ impl Oidc {
         self.to_login(request)
     }
 
+    /// There is no session.
+    fn without(&self, none: &NoSession, request: &RequestView<'_>) -> Verdict {
+        let why = match none {
+            NoSession::Over(reason) => return self.again(*reason, request),
+            NoSession::Store(error) => error.to_string(),
+            NoSession::Unkept(why) => (*why).to_owned(),
+        };
+        request.facts.note(|| why);
+        Verdict::Unavailable(OnError::Deny)
+    }
+
     /// A session that does not count: the login for a page, 401 for the rest.
     fn again(&self, reason: Reason, request: &RequestView<'_>) -> Verdict {
         request
@@ -324,84 +322,6 @@ impl Oidc {
 
     fn now(&self) -> u64 {
         seconds(self.services.clock.now())
-    }
-
-    /// The session that a sealed text is or names.
-    async fn find(&self, sealed: &str) -> Result<Session, NoSession> {
-        let unreadable = NoSession::Over(Reason::Session);
-        let session = match &self.store {
-            None => self.seal.open::<Session>("session", sealed),
-            Some(store) => {
-                let Some(ticket) = self.seal.open::<Ticket>("ticket", sealed) else {
-                    return Err(unreadable);
-                };
-                let kept = store.get(self.store_key(&ticket.id).as_bytes()).await;
-                let kept = kept.map_err(NoSession::Store)?;
-                let text = kept
-                    .as_deref()
-                    .and_then(|kept| std::str::from_utf8(kept).ok());
-                text.and_then(|text| self.seal.open::<Session>("stored", text))
-            }
-        };
-        match session {
-            None => Err(unreadable),
-            Some(session) if session.is_over(self.services.clock.now()) => {
-                Err(NoSession::Over(Reason::Expired))
-            }
-            Some(session) => Ok(session),
-        }
-    }
-
-    /// Puts a session into the store, where there is one, and answers what makes the browser carry it.
-    async fn keep(&self, session: &Session) -> Result<Vec<HeaderValue>, &'static str> {
-        let left = session.left(self.services.clock.now());
-        let sealed = match &self.store {
-            None => self.seal.close("session", session),
-            Some(store) => {
-                let text = self
-                    .seal
-                    .close("stored", session)
-                    .ok_or("it cannot be sealed")?;
-                let key = self.store_key(&session.id);
-                let set = store
-                    .set(key.as_bytes(), text.as_bytes(), left, false)
-                    .await;
-                set.map_err(|_| "the store cannot be written")?;
-                let id = session.id.clone();
-                self.seal.close("ticket", &Ticket { id })
-            }
-        };
-        let sealed = sealed.ok_or("it cannot be sealed")?;
-        let cookies = self.cookies.write(&sealed, left);
-        cookies.map_err(|_| "it is too long for cookies: use a `store`")
-    }
-
-    fn store_key(&self, id: &str) -> String {
-        format!("session/{}/{id}", self.name)
-    }
-
-    /// New tokens, once for all who need them at the same time and for those who come late with the old ones.
-    async fn refresh(&self, session: &Session) -> Refreshed {
-        let Some(token) = &session.refresh else {
-            return Err(LoginError::Refused("there is no refresh token".into()));
-        };
-        let key = sha256(token.as_bytes());
-        if let Some(fresh) = self.refreshed.get(&key) {
-            // It may have become stale in turn.
-            if !fresh.is_stale(self.services.clock.now()) {
-                return Ok(fresh);
-            }
-        }
-        let Some(known) = self.known.load_full() else {
-            return Err(LoginError::Unavailable(
-                "it has not been reached yet".into(),
-            ));
-        };
-        let call = async || self.refreshed(&known, session).await.map(Arc::new);
-        let fresh = self.refreshing.shared(key, call).await;
-        let fresh = fresh.map_err(|_| LoginError::Unavailable("too many ask it".into()))??;
-        self.refreshed.insert(key, fresh.clone());
-        Ok(fresh)
     }
 }
 

@@ -212,6 +212,24 @@ fn a_session_in_a_store_ends_with_its_logout() {
 }
 
 #[test]
+fn who_logs_out_while_tokens_are_fetched_stays_logged_out() {
+    let scene = Scene::new();
+    let oidc = scene.oidc(&format!("{KEYS}\nstore = 'shared'"));
+    let request = carrying(&wait(oidc.keep(&session(&oidc, 1))).unwrap());
+    let renewed = |life| wait(oidc.renew(&session(&oidc, life)));
+    assert!(renewed(600).is_ok());
+    scene.passes(1);
+    assert_eq!(judged(&oidc, &request), "alice", "it is the new one");
+    let key = oidc.store_key("one");
+    wait(oidc.store.as_ref().unwrap().delete(key.as_bytes())).unwrap();
+    assert!(matches!(renewed(900), Err(NoSession::Over(_))));
+    assert_eq!(judged(&oidc, &request), "session");
+    assert!(scene.store.kept().is_empty());
+    scene.store.leave();
+    assert!(matches!(renewed(900), Err(NoSession::Store(_))));
+}
+
+#[test]
 fn a_cookie_of_the_one_kind_is_none_of_the_other() {
     let scene = Scene::new();
     let (plain, stored) = (
