@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use plugins::contract::flow::{Reply, ReplyBody};
 use plugins::contract::template::Template;
-use plugins::contract::value::{Value, ValueError};
+use plugins::contract::value::Value;
 use plugins::contract::view::RequestView;
 use tokio::sync::Semaphore;
 
@@ -181,13 +181,9 @@ impl Choice {
                 map,
                 otherwise,
             } => {
-                let found = match request.lookup(value) {
-                    Ok(text) => map.get(&*text),
-                    Err(ValueError::Missing) => None,
-                    Err(ValueError::Repeated | ValueError::NotText | ValueError::NotPath) => {
-                        return Err(NoArm::Ambiguous);
-                    }
-                };
+                let found = request
+                    .look_in(value, |text| map.get(text))
+                    .map_err(|_| NoArm::Ambiguous)?;
                 let mapped = found.map(|arm| (*arm, Reason::Mapped));
                 let otherwise = otherwise.map(|arm| (arm, Reason::Otherwise));
                 mapped.or(otherwise).ok_or(NoArm::NoMatch)

@@ -83,11 +83,9 @@ impl ScopesConfig {
                 map,
                 otherwise,
             } => {
-                let found = match request.lookup(value) {
-                    Ok(text) => map.get(&*text),
-                    Err(ValueError::Missing) => None,
-                    Err(error) => return Err(Stop::Unreadable((**value).clone(), error)),
-                };
+                let found = request
+                    .look_in(value, |text| map.get(text))
+                    .map_err(|error| Stop::Unreadable((**value).clone(), error))?;
                 let scopes = found.or(otherwise.as_ref()).map(Vec::as_slice);
                 scopes.ok_or_else(|| Stop::Denied(Why::ValueWithoutScopes((**value).clone())))
             }

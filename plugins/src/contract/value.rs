@@ -195,6 +195,19 @@ impl fmt::Display for Value {
 }
 
 impl<'a> RequestView<'a> {
+    /// What a table has for a value of the request. A request without the value is like one whose value the table has not.
+    pub fn look_in<T>(
+        &self,
+        value: &Value,
+        table: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ValueError> {
+        match self.lookup(value) {
+            Ok(text) => Ok(table(&text)),
+            Err(ValueError::Missing) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What the request says, as text: query parameters and captured parts percent-decoded.
     ///
     /// Claims, consumers and identities are missing where nobody was authenticated. A claim that is a list or an object is no
