@@ -194,8 +194,9 @@ impl Breaker {
 
     fn change(&self, trial: &mut Trial, refuses_until: u64) {
         *trial = Trial::default();
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        // In this order, for `admit` reads them in the other one: who still sees the old state has no vote in the new one.
         self.refuses_until.store(refuses_until, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A trial ended without a verdict: another may take its place.
