@@ -75,6 +75,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     reopen: AtomicBool,
     closed: AtomicBool,
+    /// Whether the last write failed: a full disk must not fill the daemon's own log.
+    failing: AtomicBool,
 }
 
 /// The lines of one worker: what it fills, and the empty one that takes its place while the writer empties it. Two that
@@ -94,6 +96,7 @@ impl AccessLog {
             metrics,
             reopen: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
         });
         let of_thread = shared.clone();
         let join = thread::Builder::new()
@@ -157,11 +160,10 @@ impl Shared {
     fn run(&self) {
         loop {
             let closed = self.closed.load(Ordering::Acquire);
-            if self.reopen.swap(false, Ordering::AcqRel) {
-                self.complain(
-                    lock(&self.destination).reopen(),
-                    "Cannot open the access log again",
-                );
+            if self.reopen.swap(false, Ordering::AcqRel)
+                && let Err(error) = lock(&self.destination).reopen()
+            {
+                tracing::warn!(%error, "Cannot open the access log again; the old file is written on");
             }
             let wrote = self.drain();
             match (wrote, closed) {
@@ -188,20 +190,53 @@ impl Shared {
         if spare.is_empty() {
             return false;
         }
-        self.complain(
-            lock(&self.destination).write(&spare),
-            "Cannot write the access log",
-        );
+        let written = lock(&self.destination).write(&spare);
+        self.wrote(&spare, written);
         spare.clear();
         // What a burst has made large is given back.
         spare.shrink_to(SPARE_MAX);
         true
     }
 
-    fn complain(&self, result: io::Result<()>, what: &'static str) {
-        if let Err(error) = result {
-            self.metrics.access_log_dropped.add_one();
-            tracing::warn!(%error, "{what}");
+    /// Counts lines that are lost, and tells when writing begins to fail and when it works again.
+    fn wrote(&self, lines: &[u8], written: io::Result<()>) {
+        match written {
+            Ok(()) if self.failing.swap(false, Ordering::Relaxed) => {
+                tracing::info!("The access log is written again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                let lines = lines.split_inclusive(|byte| *byte == b'\n').count();
+                self.metrics.access_log_dropped.add(lines as u64);
+                if !self.failing.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "Cannot write the access log");
+                }
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_each() {
+        let metrics = Arc::new(Metrics::default());
+        let log = AccessLog::start(1, metrics.clone()).unwrap();
+        let path = std::env::temp_dir().join(format!("gateway-access-log-{}", std::process::id()));
+        drop(File::create(&path).unwrap());
+        // Open for reading only: no write can succeed.
+        let unwritable = Destination::File(path.clone(), File::open(&path).unwrap());
+        log.redirect(unwritable);
+        lock(&log.shared.buffers[0].filling).extend_from_slice(b"{}\n{}\n{}\n");
+        log.shared.drain();
+        assert_eq!(metrics.access_log_dropped.read(), 3);
+        log.redirect(Destination::file(&path).unwrap());
+        lock(&log.shared.buffers[0].filling).extend_from_slice(b"{}\n");
+        log.close();
+        assert_eq!(metrics.access_log_dropped.read(), 3);
+        assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -208,7 +208,8 @@ impl Families {
 
     fn dropped(&self) -> MetricFamily {
         let samples = vec![counter(&[], self.metrics.access_log_dropped.read())];
-        let help = "Access-log lines dropped because the writer could not keep up.";
+        let help =
+            "Access-log lines that were lost: the writer could not keep up, or could not write.";
         family(
             "gateway_access_log_dropped_total",
             help,

@@ -174,7 +174,7 @@ pub struct Metrics {
     pub lookups_found: Counter,
     /// Names that could not be looked up; the last good addresses stay.
     pub lookups_failed: Counter,
-    /// Access-log lines that found the buffer full.
+    /// Access-log lines that found the buffer full, or could not be written.
     pub access_log_dropped: Counter,
 }
 
