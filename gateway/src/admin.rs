@@ -4,6 +4,7 @@
 mod access;
 pub mod describe;
 mod pages;
+mod sources;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -65,7 +66,7 @@ impl Control {
         shared: Arc<Shared>,
         listeners: &Arc<Listeners>,
     ) -> Result<Arc<Self>, prometheus::Error> {
-        let sources = pages::sources(&shared, listeners);
+        let sources = sources::sources(&shared, listeners);
         let exposition = Exposition::new(shared.metrics.clone(), sources)?;
         Ok(Arc::new(Self {
             shared,
