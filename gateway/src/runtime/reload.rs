@@ -1,25 +1,27 @@
 //! `text → parse → validate → compile → bind → swap → activate`: all or nothing. A failed reload changes nothing.
 
+mod error;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use plugins::contract::place::Span;
 use plugins::contract::report::Report;
 
-use super::compile::{CompileError, compile};
+use super::compile::compile;
 use super::{Snapshot, background, tls};
-use crate::admin::{AdminError, AdminListeners};
+use crate::admin::AdminListeners;
 use crate::cache::{disk, zone};
 use crate::config::model::{AccessLogConfig, AccessLogPath, CacheZoneConfig, Config};
-use crate::config::render::Colour;
 use crate::config::{self, Failure, Loaded};
 use crate::listen::tls::Tls;
-use crate::listen::{BindError, Listeners, Prepared, Settings};
+use crate::listen::{Listeners, Prepared, Settings};
 use crate::observe::access_log::Destination;
 use crate::proxy::Shared;
 use crate::run::settings;
 use crate::upstream::health::Health;
+
+pub use error::ReloadError;
 
 /// What made us reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,57 +41,6 @@ pub struct Applied {
     pub hash: String,
     /// When it went live.
     pub at: SystemTime,
-}
-
-/// Why a configuration was not applied. The old one serves on.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    /// It has mistakes.
-    #[error("the configuration has mistakes")]
-    Config(Box<Failure>),
-    /// It has none, but cannot be built.
-    #[error("{error}")]
-    Compile {
-        /// Why.
-        error: CompileError,
-        /// Where it is written.
-        loaded: Arc<Loaded>,
-    },
-    /// A certificate cannot be used.
-    #[error("a certificate cannot be used")]
-    Tls {
-        /// What is wrong.
-        report: Report,
-        /// Where it is written.
-        loaded: Arc<Loaded>,
-    },
-    /// An address cannot be had.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The admin listener cannot be set up.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    /// The directory of a zone cannot be used.
-    #[error("cannot use the directory {}: {error}", path.display())]
-    CacheDisk {
-        /// Its path.
-        path: PathBuf,
-        /// Where it is written.
-        span: Span,
-        /// Why.
-        error: std::io::Error,
-        /// Where that is.
-        loaded: Arc<Loaded>,
-    },
-    /// The access log cannot be opened.
-    #[error("cannot open the access log {}", path.display())]
-    AccessLog {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
 }
 
 /// Applies configurations, one at a time.
@@ -325,39 +276,6 @@ impl Reloader {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ReloadError {
-    /// The error for people: with source lines where it has a place.
-    pub fn render(&self) -> String {
-        match self {
-            Self::Config(failure) => {
-                config::render::text(&failure.report, &failure.sources, Colour::No)
-            }
-            Self::Compile { error, loaded } => match error.span() {
-                Some(span) => {
-                    let mut report = plugins::contract::report::Report::default();
-                    report.error(span.clone(), "config.cannot-build", error.to_string());
-                    config::render::text(&report, &loaded.sources, Colour::No)
-                }
-                None => format!("error: {error}"),
-            },
-            Self::CacheDisk { span, loaded, .. } => {
-                let mut report = Report::default();
-                report.error(span.clone(), "cache.directory", self.to_string());
-                config::render::text(&report, &loaded.sources, Colour::No)
-            }
-            Self::Tls { report, loaded } => {
-                config::render::text(report, &loaded.sources, Colour::No)
-            }
-            Self::Bind(_) | Self::Admin(_) | Self::AccessLog { .. } => {
-                let cause = std::error::Error::source(self)
-                    .map(|cause| format!(": {cause}"))
-                    .unwrap_or_default();
-                format!("error: {self}{cause}")
-            }
-        }
     }
 }
 
