@@ -6,6 +6,7 @@
 mod h2;
 mod health;
 mod script;
+mod scripted;
 mod serve;
 mod tls;
 
@@ -23,6 +24,7 @@ pub use tls::{Handshake, TlsFront, TlsSetup, certificates};
 use crate::ports::{self, Reservation};
 use crate::wait::{self, DEADLINE};
 use crate::wire::Headers;
+use scripted::scripted;
 
 /// A request as the backend read it.
 #[derive(Clone, Debug)]
@@ -132,60 +134,11 @@ impl Backend {
         self.addr
     }
 
-    /// The next request that no earlier `once` took is answered by `script`, whatever its path.
-    pub fn once(&self, script: Script) -> &Self {
-        lock(&self.shared.scripts).next.push_back(script);
-        self
-    }
-
-    /// Every request for `path` (compared without the query) is answered by `script`.
-    pub fn on(&self, path: &str, script: Script) -> &Self {
-        lock(&self.shared.scripts)
-            .by_path
-            .insert(path.to_owned(), script);
-        self
-    }
-
-    /// Every request that nothing else fits is answered by `script`.
-    pub fn always(&self, script: Script) -> &Self {
-        lock(&self.shared.scripts).otherwise = script;
-        self
-    }
-
-    /// All requests so far. A request counts as soon as it was read, before it is answered.
-    pub fn requests(&self) -> Vec<Recorded> {
-        lock(&self.shared.requests).clone()
-    }
-
-    /// Waits until at least `count` requests were read, and returns them.
-    pub fn wait_requests(&self, count: usize) -> Vec<Recorded> {
-        wait::until_some(
-            DEADLINE,
-            &format!("{count} requests at {}", self.shared.name),
-            || Some(self.requests()).filter(|requests| requests.len() >= count),
-        )
-    }
-
-    /// The newest request.
-    pub fn last(&self) -> Recorded {
-        self.requests()
-            .pop()
-            .expect("the backend was asked at least once")
-    }
-
-    /// Connections accepted so far.
-    pub fn connections(&self) -> usize {
-        self.shared.accepted.load(Ordering::SeqCst)
-    }
+    scripted!(Script);
 
     /// Connections that are open now.
     pub fn connections_open(&self) -> usize {
         lock(&self.shared.streams).len()
-    }
-
-    /// What could not be read as one strict HTTP/1.1 request. Empty in a healthy test.
-    pub fn faults(&self) -> Vec<String> {
-        lock(&self.shared.faults).clone()
     }
 
     /// Closes the listener and every connection; the address then refuses.

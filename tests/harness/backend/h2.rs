@@ -22,6 +22,7 @@ use tokio::sync::broadcast;
 
 pub use script::H2Script;
 
+use super::scripted::scripted;
 use super::{Recorded, lock, runtime};
 use crate::ports::{self, Reservation};
 use crate::wait::{self, DEADLINE};
@@ -130,57 +131,12 @@ impl H2Backend {
         self.addr
     }
 
-    /// The next stream that no earlier `once` took is answered by `script`, whatever its path.
-    pub fn once(&self, script: H2Script) -> &Self {
-        lock(&self.shared.scripts).next.push_back(script);
-        self
-    }
-
-    /// Every stream for `path` (compared without the query) is answered by `script`.
-    pub fn on(&self, path: &str, script: H2Script) -> &Self {
-        lock(&self.shared.scripts)
-            .by_path
-            .insert(path.to_owned(), script);
-        self
-    }
-
-    /// Every stream that nothing else fits is answered by `script`.
-    pub fn always(&self, script: H2Script) -> &Self {
-        lock(&self.shared.scripts).otherwise = script;
-        self
-    }
+    scripted!(H2Script);
 
     /// New connections allow that many streams at once.
     pub fn streams_max(&self, max: u32) -> &Self {
         lock(&self.shared.scripts).streams_max = Some(max);
         self
-    }
-
-    /// All requests so far, with `:authority` and `:scheme` first among the headers. A request counts as soon as its
-    /// body was read, before it is answered.
-    pub fn requests(&self) -> Vec<Recorded> {
-        lock(&self.shared.requests).clone()
-    }
-
-    /// Waits until at least `count` requests were read, and returns them.
-    pub fn wait_requests(&self, count: usize) -> Vec<Recorded> {
-        wait::until_some(
-            DEADLINE,
-            &format!("{count} requests at {}", self.shared.name),
-            || Some(self.requests()).filter(|requests| requests.len() >= count),
-        )
-    }
-
-    /// The newest request.
-    pub fn last(&self) -> Recorded {
-        self.requests()
-            .pop()
-            .expect("the backend was asked at least once")
-    }
-
-    /// Connections accepted so far.
-    pub fn connections(&self) -> usize {
-        self.shared.accepted.load(Ordering::SeqCst)
     }
 
     /// Connections that are open now.
@@ -191,11 +147,6 @@ impl H2Backend {
     /// Streams opened so far, also those that were refused.
     pub fn streams(&self) -> usize {
         self.shared.streams.load(Ordering::SeqCst)
-    }
-
-    /// What no HTTP/2 client should do. Empty in a healthy test.
-    pub fn faults(&self) -> Vec<String> {
-        lock(&self.shared.faults).clone()
     }
 
     /// Sends GOAWAY on every connection, finishes what is open there, and keeps listening.
