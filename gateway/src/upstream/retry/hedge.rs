@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::Retry;
-use crate::config::model::{HostPolicy, Protocol, UpstreamConfig};
+use crate::config::model::{HostPolicy, Protocol, TargetConfig, TargetHost, UpstreamConfig};
 
 /// A request, as far as it decides.
 #[derive(Debug)]
@@ -60,9 +60,36 @@ impl Retry {
             (upstream.protocol != Protocol::Http1, Unhedged::Protocol),
             (upstream.sticky_cookie.is_some(), Unhedged::Sticky),
             (upstream.host == HostPolicy::Target, Unhedged::Host),
-            (upstream.targets.len() < 2, Unhedged::Alone),
+            (is_alone(&upstream.targets), Unhedged::Alone),
         ];
         let why = reasons.iter().find(|(holds, _)| *holds);
         Some(why.map_or(Ok(after), |(_, why)| Err(*why)))
+    }
+}
+
+/// Whether there can be no second target: a service may stand for several.
+fn is_alone(targets: &[TargetConfig]) -> bool {
+    match targets {
+        [only] => !matches!(only.host, TargetHost::Service { .. }),
+        several => several.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::tests::target;
+
+    #[test]
+    fn hosts_of_a_service_are_targets() {
+        let (one, other) = (target("127.0.0.1:1", 1), target("orders:80", 1));
+        assert!(is_alone(std::slice::from_ref(&other)));
+        assert!(!is_alone(&[one, other.clone()]));
+        let name = "_http._tcp.orders".to_owned();
+        let service = TargetConfig {
+            host: TargetHost::Service { name },
+            ..other
+        };
+        assert!(!is_alone(&[service]));
     }
 }
