@@ -23,8 +23,8 @@ use crate::config::model::{Address, AdminConfig};
 use crate::config::secret::SecretError;
 use crate::listen::tls::Tls;
 use crate::listen::{
-    BindError, ConnFacts, Endpoint, HeadRefusal, Inherited, Lent, ListenerFacts, Listeners,
-    Prepared, Reception, Settings, TurnedAway, Workers,
+    BindError, ConnFacts, HeadRefusal, Inherited, Lent, Listeners, Prepared, Reception, Settings,
+    Workers,
 };
 use crate::observe::collect::Exposition;
 use crate::proxy::{Shared, reception_answer};
@@ -224,12 +224,6 @@ impl Reception for AdminFront {
     fn refuse(&self, _conn: &ConnFacts, refusal: HeadRefusal, _head: &[u8]) -> Bytes {
         reception_answer(refusal)
     }
-
-    fn opened(&self, _conn: &ConnFacts) {}
-
-    fn closed(&self, _conn: &ConnFacts) {}
-
-    fn turned_away(&self, _listener: &ListenerFacts, _client: Endpoint, _why: TurnedAway) {}
 }
 
 struct AdminApp(Arc<Control>);

@@ -73,11 +73,11 @@ pub trait Reception: Send + Sync + 'static {
     fn shaken(&self, _conn: &ConnFacts, _failure: Option<&HandshakeFailure>) {}
 
     /// A connection was accepted.
-    fn opened(&self, conn: &ConnFacts);
+    fn opened(&self, _conn: &ConnFacts) {}
 
     /// It is gone.
-    fn closed(&self, conn: &ConnFacts);
+    fn closed(&self, _conn: &ConnFacts) {}
 
     /// A connection was closed before anything of HTTP was read.
-    fn turned_away(&self, listener: &ListenerFacts, client: Endpoint, why: TurnedAway);
+    fn turned_away(&self, _listener: &ListenerFacts, _client: Endpoint, _why: TurnedAway) {}
 }

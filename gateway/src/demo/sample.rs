@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::mood::{self, Fail, Mood};
 use super::{INSTANCES, Instance};
-use crate::listen::{self, ConnFacts, Endpoint, HeadRefusal, ListenerFacts, Reception, TurnedAway};
+use crate::listen::{self, ConnFacts, HeadRefusal, Reception};
 use crate::proxy::reception_answer;
 
 /// What the instances are and how each behaves, in the order of [`INSTANCES`].
@@ -61,12 +61,6 @@ impl Reception for Samples {
     fn refuse(&self, _conn: &ConnFacts, refusal: HeadRefusal, _head: &[u8]) -> Bytes {
         reception_answer(refusal)
     }
-
-    fn opened(&self, _conn: &ConnFacts) {}
-
-    fn closed(&self, _conn: &ConnFacts) {}
-
-    fn turned_away(&self, _listener: &ListenerFacts, _client: Endpoint, _why: TurnedAway) {}
 }
 
 /// Not Pingora's `ServeHttp`: that one must always answer, and a sample can be told to close the connection instead.
