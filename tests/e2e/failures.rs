@@ -123,7 +123,7 @@ fn a_request_is_504_after_its_routes_timeout() {
 
 #[test]
 fn an_answer_that_outlasts_its_routes_timeout_is_cut() {
-    let (gateway, orders) = with_timeout("150ms");
+    let (gateway, orders) = with_timeout("2s");
     let gate = Gate::new();
     gate.step();
     orders.always(Script::trickle(&gate, ["one", "two"]));
