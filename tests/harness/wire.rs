@@ -3,6 +3,8 @@
 //! Whatever RFC 9112 forbids is an error here, not an interpretation: a gateway that emits a bare LF, a
 //! folded header or two lengths fails the test that saw it.
 
+pub(crate) mod h2;
+
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -8,9 +8,10 @@ use h2::{RecvStream, SendStream};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
-use super::h2c::{H2Request, fields, within};
+use super::h2c::{H2Request, within};
 use crate::wait::DEADLINE;
 use crate::wire::Headers;
+use crate::wire::h2::fields;
 
 /// One stream on a connection of its own.
 #[derive(Debug)]

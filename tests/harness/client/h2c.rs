@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Response, Tls};
 use crate::wait::DEADLINE;
-use crate::wire::Headers;
+use crate::wire::h2::{fields, rest};
 
 /// One HTTP/2 connection.
 #[derive(Debug)]
@@ -201,29 +201,14 @@ async fn exchange(
 }
 
 async fn collect(answer: http::Response<h2::RecvStream>) -> Result<Response, h2::Error> {
-    let (head, mut stream) = answer.into_parts();
-    let mut body = Vec::new();
-    while let Some(chunk) = stream.data().await {
-        let chunk = chunk?;
-        stream.flow_control().release_capacity(chunk.len())?;
-        body.extend_from_slice(&chunk);
-    }
-    let trailers = stream.trailers().await?.unwrap_or_default();
+    let (head, stream) = answer.into_parts();
+    let (body, trailers) = rest(stream).await?;
     Ok(Response {
         version: "HTTP/2".to_owned(),
         status: head.status.as_u16(),
         headers: fields(&head.headers),
         body,
-        trailers: fields(&trailers),
+        trailers,
         interim: Vec::new(),
     })
-}
-
-pub(super) fn fields(map: &http::HeaderMap) -> Headers {
-    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Headers(
-        map.iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect(),
-    )
 }

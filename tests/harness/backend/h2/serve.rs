@@ -15,6 +15,7 @@ use super::script::{Answer, H2Script, Payload};
 use super::{H2Call, Order, Recorded, Shared, lock};
 use crate::backend::Gate;
 use crate::wire::Headers;
+use crate::wire::h2::{fields, rest};
 
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
@@ -115,14 +116,8 @@ async fn exchange(call: H2Call, script: H2Script, shared: &Shared) -> Result<(),
 }
 
 async fn read(request: Request<RecvStream>, connection: usize) -> Result<Recorded, h2::Error> {
-    let (head, mut stream) = request.into_parts();
-    let mut body = Vec::new();
-    while let Some(chunk) = stream.data().await {
-        let chunk = chunk?;
-        stream.flow_control().release_capacity(chunk.len())?;
-        body.extend_from_slice(&chunk);
-    }
-    let trailers = stream.trailers().await?.unwrap_or_default();
+    let (head, stream) = request.into_parts();
+    let (body, trailers) = rest(stream).await?;
     let authority = head
         .uri
         .authority()
@@ -146,7 +141,7 @@ async fn read(request: Request<RecvStream>, connection: usize) -> Result<Recorde
         version: "HTTP/2".to_owned(),
         headers: Headers(headers),
         body,
-        trailers: fields(&trailers),
+        trailers,
     })
 }
 
@@ -205,15 +200,6 @@ async fn write(
 
 async fn pass(gate: Gate) {
     tokio::task::spawn_blocking(move || gate.pass()).await.ok();
-}
-
-fn fields(map: &HeaderMap) -> Headers {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Headers(
-        map.iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect(),
-    )
 }
 
 fn map(pairs: &[(String, String)]) -> HeaderMap {
