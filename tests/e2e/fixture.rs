@@ -2,6 +2,9 @@
 
 use harness::{Backend, Client, Config, Gateway, Response};
 
+/// A route for everything.
+pub(crate) const EVERYTHING: &str = "[route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n";
+
 /// The hash of the key `sesame`.
 pub(crate) const SESAME: &str =
     "sha256:d0c04f4b1951e4aeaaec8223ed2039e542f3aae805a6fa7f6d794e5afff5d272";
@@ -48,8 +51,7 @@ pub(crate) fn gateway(routes: &str) -> (Gateway, Backend) {
 /// A gateway that forwards everything, with further keys for the listener and the upstream.
 pub(crate) fn forwarding(listener: &str, upstream: &str) -> (Gateway, Backend) {
     let orders = Backend::start();
-    let route = "[route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n";
-    let gateway = Gateway::start(config_with(listener, upstream, route, &orders));
+    let gateway = Gateway::start(config_with(listener, upstream, EVERYTHING, &orders));
     (gateway, orders)
 }
 

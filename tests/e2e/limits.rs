@@ -3,25 +3,13 @@
 use std::net::SocketAddr;
 
 use harness::wait::DEADLINE;
-use harness::{
-    Backend, Client, Config, Gate, Gateway, H2Request, H2c, Script, raw, raw_until, wait,
-};
+use harness::{Backend, Client, Gate, Gateway, H2Request, H2c, Script, raw, raw_until, wait};
+
+use crate::fixture::{EVERYTHING, config_with};
 
 /// A gateway with one route to a backend and these keys in `[listener.public]`.
 fn gateway(backend: &Backend, keys: &str) -> Gateway {
-    let config = format!(
-        r#"
-        [listener.public]
-        address = "@address.public@"
-        {keys}
-        [upstream.all]
-        targets = ["@upstream.all@"]
-        [route.all]
-        match = "/**"
-        upstream = "all"
-    "#
-    );
-    Gateway::start(Config::new(config).upstream("all", backend.addr()))
+    Gateway::start(config_with(keys, "", EVERYTHING, backend))
 }
 
 /// A complete head of exactly this many bytes.

@@ -8,7 +8,9 @@ mod messages;
 use std::fmt::Write as _;
 
 use harness::wait::DEADLINE;
-use harness::{Backend, Config, Gateway, RawResult, raw, raw_until, wait};
+use harness::{Backend, Gateway, RawResult, raw, raw_until, wait};
+
+use crate::fixture::{EVERYTHING, config};
 
 /// One head a line: status, code, name and the bytes with their escapes. Sections start with `# name`.
 const HEADS: &str = include_str!("malformed/heads.txt");
@@ -78,16 +80,7 @@ fn escaped(bytes: &mut impl Iterator<Item = u8>) -> u8 {
 }
 
 fn gateway(backend: &Backend) -> Gateway {
-    let config = r#"
-        [listener.public]
-        address = "@address.public@"
-        [upstream.all]
-        targets = ["@upstream.all@"]
-        [route.all]
-        match = "/**"
-        upstream = "all"
-    "#;
-    Gateway::start(Config::new(config).upstream("all", backend.addr()))
+    Gateway::start(config(EVERYTHING, backend))
 }
 
 /// Checks the answer to a refused head.

@@ -6,13 +6,7 @@ use std::time::Duration;
 use harness::wait::DEADLINE;
 use harness::{Backend, Client, Config, Gate, Gateway, H2c, Response, Script, wait};
 
-use crate::fixture::{assert_refused, config, consumers};
-
-const ROUTES: &str = r#"
-    [route.all]
-    match = "/**"
-    upstream = "orders"
-"#;
+use crate::fixture::{EVERYTHING, assert_refused, config, consumers};
 
 /// For consumers of two plans, and a public path.
 const PLANS: &str = r#"
@@ -36,7 +30,10 @@ fn by_plan(keys: &str, orders: &Backend) -> Config {
 
 fn start(keys: &str) -> (Gateway, Backend) {
     let orders = Backend::start();
-    (Gateway::start(overloaded(keys, ROUTES, &orders)), orders)
+    (
+        Gateway::start(overloaded(keys, EVERYTHING, &orders)),
+        orders,
+    )
 }
 
 fn shed(gateway: &Gateway, labels: &[&str]) -> u64 {
@@ -95,7 +92,7 @@ fn too_much_memory_turns_everybody_away_but_operators_and_who_is_inside() {
     orders.on("/slow", Script::echo().gated(&gate));
     let limited = |memory: &str| {
         let keys = format!("memory = \"{memory}\"\nshed-status = 429\nretry-after = \"1500ms\"");
-        overloaded(&keys, ROUTES, &orders)
+        overloaded(&keys, EVERYTHING, &orders)
     };
     let mut gateway = Gateway::start(limited("1024GiB"));
     let addr = gateway.addr();

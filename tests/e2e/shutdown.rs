@@ -5,21 +5,11 @@ use std::net::TcpListener;
 use harness::wait::DEADLINE;
 use harness::{Backend, Client, Config, Gate, Gateway, H2c, Script, cli, wait};
 
+use crate::fixture::{EVERYTHING, config};
+
 fn gateway(backend: &Backend, grace: &str) -> Gateway {
-    let config = format!(
-        r#"
-        [server]
-        shutdown-grace = "{grace}"
-        [listener.public]
-        address = "@address.public@"
-        [upstream.all]
-        targets = ["@upstream.all@"]
-        [route.all]
-        match = "/**"
-        upstream = "all"
-    "#
-    );
-    Gateway::start(Config::new(config).upstream("all", backend.addr()))
+    let server = format!("[server]\nshutdown-grace = \"{grace}\"\n");
+    Gateway::start(config(&format!("{server}{EVERYTHING}"), backend))
 }
 
 /// A client whose request waits at the backend.
