@@ -22,8 +22,8 @@
 //! authenticated, or without one to the client's address, where `Authorization` and `Cookie` are compared as well.
 //!
 //! Not kept are answers of the gateway's own, and 401, 408, 409, 425, 429, 502, 503, 504: the key may be used again at once. An
-//! answer larger than `body-max`, or without an end (server-sent events), passes; a repetition gets 409 `idempotency.unkept`
-//! instead of being carried out again. Where the client goes away before the answer the key stays taken for as long as the
+//! answer larger than `body-max`, with trailers, or without an end (server-sent events), passes; a repetition gets 409
+//! `idempotency.unkept` instead of being carried out again. Where the client goes away before the answer the key stays taken for as long as the
 //! route's `timeout` and a moment more. Calls of gRPC are none of its business.
 //!
 //! A request that took a key may be repeated by the route's `retry` like a safe one: the upstream gets its key, too.
@@ -229,7 +229,7 @@ impl Plugin for Idempotency {
         let Some(Work::Owner(owner)) = state.as_deref() else {
             return;
         };
-        match owner.end().filter(|_| done.complete) {
+        match owner.end(done.trailers).filter(|_| done.complete) {
             // A body that ended with its head, or with trailers.
             Some(end) => self.settle(&owner.claim, end),
             None if owner.is_settled() => {}

@@ -103,6 +103,8 @@ pub(super) struct Progress {
     pub(super) grpc_status: Option<u16>,
     /// Informational heads of the upstream.
     pub(super) interim: u8,
+    /// Whether the answer ended with trailers.
+    pub(super) trailers: bool,
     pub(super) shadowed: Vec<&'static str>,
 }
 

@@ -46,6 +46,7 @@ pub(super) fn record(
                 &Done {
                     status: ctx.progress.status,
                     complete: complete && ctx.progress.status.is_some(),
+                    trailers: ctx.progress.trailers,
                     total,
                 },
                 &ctx.memory,

@@ -250,7 +250,8 @@ pub(super) fn body(
 }
 
 /// Cleans trailers; what is to be written as body in their place.
-pub(super) fn trailers(fields: &mut HeaderMap, ctx: &Ctx) -> Option<Bytes> {
+pub(super) fn trailers(fields: &mut HeaderMap, ctx: &mut Ctx) -> Option<Bytes> {
     trailers::clean(fields);
+    ctx.progress.trailers = !fields.is_empty();
     ctx.progress.bridge.as_ref()?.trailers(fields)
 }

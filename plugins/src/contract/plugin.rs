@@ -159,6 +159,8 @@ pub struct Done {
     pub status: Option<u16>,
     /// Whether the answer went out whole.
     pub complete: bool,
+    /// Whether fields followed the answer's body.
+    pub trailers: bool,
     /// From the first byte of the request to the end of the answer.
     pub total: Duration,
 }

@@ -135,9 +135,14 @@ impl Asking<'_> {
     }
 
     fn done(&self, complete: bool) {
+        self.ended(complete, false);
+    }
+
+    fn ended(&self, complete: bool, trailers: bool) {
         let done = Done {
             status: Some(200),
             complete,
+            trailers,
             total: Duration::ZERO,
         };
         self.scene.policy.on_done(&done, &self.state);

@@ -1,7 +1,7 @@
 //! What the policy remembers of one request, and how an answer becomes a record.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Version, header};
 
 use super::ledger::Claim;
 use super::print::{Digest, Flowing};
@@ -89,7 +89,9 @@ impl Owner {
             return Some(self.unkept());
         };
         self.phase = Phase::Writing(writing);
-        if declared(fields) == Some(0) || is_bodiless(status) {
+        let is_empty = declared(fields) == Some(0) || is_bodiless(status);
+        // On HTTP/2 trailers may follow all the same.
+        if is_empty && response.head.version != Version::HTTP_2 {
             return self.over();
         }
         None
@@ -110,19 +112,20 @@ impl Owner {
 
     /// The answer is there as a whole.
     fn over(&mut self) -> Option<End> {
-        let end = self.end();
+        let end = self.end(false);
         self.phase = Phase::Over;
         end
     }
 
-    /// What becomes of the key when the answer is over; `None` where that is settled, or there is none.
-    pub(super) fn end(&self) -> Option<End> {
+    /// What becomes of the key when the answer is over; `None` where that is settled, or there is none. A record has no
+    /// place for trailers, and an answer without those that it had is another one.
+    pub(super) fn end(&self, trailers: bool) -> Option<End> {
         let Phase::Writing(writing) = &self.phase else {
             return None;
         };
         Some(match self.body.digest {
-            Some(body) if !self.too_large => End::Kept(writing.finish(&body)),
-            // The answer came before the request's end: what it answers is not known.
+            Some(body) if !self.too_large && !trailers => End::Kept(writing.finish(&body)),
+            // Where the answer came before the request's end, what it answers is not known.
             _ => End::Unkept(record::unkept(&self.head)),
         })
     }

@@ -1,6 +1,6 @@
 //! Which answers are kept, and which give the key back.
 
-use harness::{Backend, Gateway, Script};
+use harness::{Backend, Config, Gateway, H2Backend, H2Script, Script};
 
 use super::{answers, once, post, post_h2, replayed, requests, route};
 use crate::fixture::{assert_refused, config};
@@ -60,6 +60,44 @@ fn an_answer_larger_than_may_be_kept_passes_and_is_not_made_again() {
         (3, 3)
     );
     assert_eq!(requests(&gateway, "unkept"), 6);
+}
+
+#[test]
+fn an_answer_with_trailers_passes_and_is_not_given_again_without_them() {
+    let orders = H2Backend::start();
+    let head = "[listener.public]\naddress = \"@address.public@\"\n\
+         [upstream.orders]\ntargets = [\"@upstream.orders@\"]\nprotocol = \"h2\"\n";
+    let config = Config::new(format!("{head}{}", route("")));
+    let gateway = Gateway::start(config.upstream("orders", orders.addr()));
+    let summed = |script: H2Script| script.trailer("x-sum", "7");
+    for (key, script, kept) in [
+        ("a", summed(H2Script::answer(200, "paid")), false),
+        (
+            "b",
+            summed(H2Script::answer(200, "paid").header("content-length", "4")),
+            false,
+        ),
+        ("c", summed(H2Script::answer(200, "")), false),
+        ("d", H2Script::answer(200, "paid"), true),
+        ("e", H2Script::answer(204, ""), true),
+        ("f", H2Script::chunks(200, ["pa", "id"]), true),
+    ] {
+        orders.once(script);
+        let first = post_h2(&gateway, key, b"pay");
+        assert_eq!(first.trailers.has("x-sum"), !kept, "{key}");
+        for again in [post(&gateway, key, b"pay"), post_h2(&gateway, key, b"pay")] {
+            if kept {
+                assert!(replayed(&again) && again.body == first.body, "{key}");
+            } else {
+                assert_refused(&again, 409, "idempotency.unkept");
+            }
+        }
+    }
+    assert_eq!(orders.requests().len(), 6);
+    assert_eq!(
+        (answers(&gateway, "kept"), answers(&gateway, "unkept")),
+        (3, 3)
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is larger than it may be, and answers that have no body or no end.
+//! What is larger than it may be, and answers that have no body, no end, or more than a body.
 
 use super::*;
 
@@ -58,5 +58,23 @@ fn an_answer_may_end_with_its_head_and_a_cut_one_is_none() {
     gone.done(false);
     for key in ["cut", "gone"] {
         assert_eq!(scene.verdict(post(key)), "idempotency.running", "{key}");
+    }
+}
+
+#[test]
+fn an_answer_with_trailers_is_not_kept_also_where_it_has_no_content() {
+    let scene = scene("");
+    let mut asking = scene.first(post("a"));
+    asking.head(TestResponse::new(200));
+    asking.piece("ok", false);
+    asking.ended(true, true);
+    assert_eq!(scene.verdict(post("a")), "idempotency.unkept");
+    for (key, trailers, verdict) in [("b", true, "idempotency.unkept"), ("c", false, "replayed")] {
+        let mut empty = TestResponse::new(200).header("content-length", "0");
+        empty.head.set_version(http::Version::HTTP_2);
+        let mut asking = scene.first(post(key));
+        asking.head(empty);
+        asking.ended(true, trailers);
+        assert_eq!(scene.verdict(post(key)), verdict);
     }
 }
