@@ -87,18 +87,42 @@ impl QueryRule {
 
     /// The parameters that count, by name; those of one name stay in their order.
     fn keyed<'a>(&self, query: &'a str) -> Cow<'a, str> {
-        let name = |parameter: &'a str| parameter.split('=').next().unwrap_or_default();
-        let sorted = || query.split('&').map(name).is_sorted();
-        if *self == Self::All && sorted() {
+        // Where `;` may part parameters, their order is not ours to judge.
+        let ordered = || query.contains(';') || query.split('&').map(folded).is_sorted();
+        if *self == Self::All && ordered() {
             return Cow::Borrowed(query);
         }
         let mut counting: Vec<&str> = query
             .split('&')
             .filter(|parameter| self.counts(parameter))
             .collect();
-        counting.sort_by_key(|parameter| name(parameter));
+        if !query.contains(';') {
+            counting.sort_by_cached_key(|parameter| folded(parameter));
+        }
         Cow::Owned(counting.join("&"))
     }
+}
+
+/// The name of a parameter so that those fall together that some upstream takes for one name: however it is encoded, in any
+/// case, with any signs (PHP knows `a.b` as `a_b`). What falls together stays in its order.
+fn folded(parameter: &str) -> Cow<'_, [u8]> {
+    let name = parameter.split('=').next().unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if name.bytes().all(plain) {
+        return Cow::Borrowed(name.as_bytes());
+    }
+    let fold = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            byte.to_ascii_lowercase()
+        } else {
+            b'_'
+        }
+    };
+    Cow::Owned(
+        percent_encoding::percent_decode_str(name)
+            .map(fold)
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -133,6 +157,19 @@ mod tests {
         assert_eq!(rule.keyed("b=2&a=1"), "a=1&b=2");
         assert_ne!(rule.keyed("a=1&a=2"), rule.keyed("a=2&a=1"));
         assert_eq!(rule.forwarded("b=2&a=1"), "b=2&a=1");
+        // To some upstream these are one name, or more parameters than they seem.
+        for (one, other) in [
+            ("a=1&%61=2", "%61=2&a=1"),
+            ("a=1&A=2", "A=2&a=1"),
+            ("a.b=1&a_b=2", "a_b=2&a.b=1"),
+            ("a=1;c=1&b=1;c=2", "b=1;c=2&a=1;c=1"),
+        ] {
+            assert_ne!(rule.keyed(one), rule.keyed(other), "{one}");
+        }
+        assert_eq!(
+            rule.keyed("page_b=1&page_a=2"),
+            rule.keyed("page_a=2&page_b=1")
+        );
     }
 
     #[test]

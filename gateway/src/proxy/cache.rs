@@ -307,8 +307,8 @@ fn url(head: &RequestHeader, ctx: &Ctx) -> String {
     format!("{scheme}://{}{}{path}", ctx.seen.host, port(head))
 }
 
-/// The port that the client names, with its colon.
-fn port(head: &RequestHeader) -> &str {
+/// Host and port as the client names them.
+fn authority(head: &RequestHeader) -> &str {
     let host = head
         .headers
         .get(header::HOST)
@@ -321,7 +321,12 @@ fn port(head: &RequestHeader) -> &str {
             .or(host),
         _ => host,
     };
-    let authority = authority.unwrap_or_default();
+    authority.unwrap_or_default()
+}
+
+/// The port that the client names, with its colon.
+fn port(head: &RequestHeader) -> &str {
+    let authority = authority(head);
     let at = authority
         .rfind(':')
         .filter(|at| !authority.get(*at..).unwrap_or_default().contains(']'));

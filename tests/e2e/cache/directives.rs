@@ -2,7 +2,8 @@
 
 use harness::{Backend, Gateway, H2Request, H2c, Response, Script};
 
-use super::{assert_cache, keeping, saying};
+use super::{assert_cache, keeping, routes, saying};
+use crate::fixture::config;
 
 fn asking(gateway: &Gateway, path: &str, control: &str) -> Response {
     gateway.request("GET", path, &[("cache-control", control)], b"")
@@ -247,6 +248,46 @@ fn a_stale_answer_covers_for_an_origin_that_fails_for_http2_too() {
     }
     orders.stop();
     assert_eq!(get("/gone").text(), "old");
+}
+
+#[test]
+fn what_an_answer_says_it_has_changed_is_taken_out() {
+    let (gateway, orders) = keeping("\"60s\"");
+    let origin = format!("http://{}", gateway.addr());
+    for (field, value) in [
+        ("location", "/other".to_owned()),
+        ("content-location", format!("{origin}/other")),
+        ("location", "../other?".to_owned()),
+    ] {
+        let other = if value.ends_with('?') {
+            "/other?"
+        } else {
+            "/other"
+        };
+        for path in ["/changed", other] {
+            gateway.get(path);
+            assert_cache(&gateway.get(path), "hit");
+        }
+        orders.once(Script::status(201).header(field, &value));
+        let answer = gateway.request("PUT", "/changed", &[], b"x");
+        assert_eq!(answer.status, 201);
+        for path in ["/changed", other] {
+            assert_cache(&gateway.get(path), "fwd=uri-miss");
+        }
+    }
+}
+
+#[test]
+fn a_zone_that_comes_back_is_empty() {
+    let (mut gateway, orders) = keeping("\"60s\"");
+    gateway.get("/");
+    assert_cache(&gateway.get("/"), "hit");
+    let none = "[route.all]\nmatch = \"/**\"\nupstream = \"orders\"\n";
+    gateway.rewrite_and_wait(config(none, &orders));
+    assert_eq!(gateway.get("/").header("cache-status"), None);
+    gateway.rewrite_and_wait(config(&routes("\"60s\""), &orders));
+    assert_cache(&gateway.get("/"), "fwd=uri-miss; stored");
+    assert_cache(&gateway.get("/"), "hit");
 }
 
 #[test]

@@ -258,6 +258,44 @@ fn the_host_that_counts_is_the_host_that_is_sent() {
 }
 
 #[test]
+fn a_host_in_another_spelling_is_what_the_upstream_sees() {
+    let (gateway, orders) = keeping("\"60s\"");
+    let get = |host: &str| gateway.request("GET", "/", &[("host", host)], b"");
+    // An upstream that knows its name in one spelling only.
+    for odd in ["A.example", "a.example.", "a.EXAMPLE:80"] {
+        orders.once(Script::answer(200, "no such site"));
+        assert_eq!(get(odd).text(), "no such site");
+        assert_eq!(orders.last().header("host"), Some(odd));
+    }
+    orders.always(Script::answer(200, "the site"));
+    for host in ["a.example", "a.example:80"] {
+        assert_eq!(get(host).text(), "the site");
+        assert_cache(&get(host), "hit");
+    }
+    assert_cache(&get("A.example"), "hit");
+    let purged = gateway.admin_post("/purge?url=http://a.example/");
+    assert_eq!(purged.json()["purged"], 3, "in all spellings");
+}
+
+#[test]
+fn the_order_of_parameters_that_may_be_one_counts() {
+    let (gateway, orders) = keeping("\"60s\"");
+    for query in [
+        "a=1&%61=2",
+        "%61=2&a=1",
+        "a=1&A=2",
+        "A=2&a=1",
+        "a=1;b=2&b=3;a=4",
+        "b=3;a=4&a=1;b=2",
+    ] {
+        assert_cache(&gateway.get(&format!("/?{query}")), "fwd=uri-miss");
+        assert!(orders.last().target.ends_with(query));
+    }
+    assert_cache(&gateway.get("/?x=1&b=2&a=3"), "fwd=uri-miss");
+    assert_cache(&gateway.get("/?a=3&b=2&x=1"), "hit");
+}
+
+#[test]
 fn schemes_and_routes_have_answers_of_their_own() {
     let (authority, orders) = (Authority::new("site"), Backend::start());
     let identity = authority.issue(&["a.example"]);

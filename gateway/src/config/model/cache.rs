@@ -43,7 +43,7 @@ pub struct CacheZoneConfig {
     pub memory: usize,
     /// Where it keeps what is to outlive the process.
     pub disk: Option<CacheDiskConfig>,
-    /// By which store it tells other gateways what is purged.
+    /// By which store it tells other gateways what is purged or changed.
     pub store: Option<Arc<str>>,
 }
 

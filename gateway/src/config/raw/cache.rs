@@ -74,7 +74,7 @@ pub(in crate::config) struct RawCacheZone {
     pub(in crate::config) memory: Option<At<Size>>,
     /// A directory for what is to outlive the process, and what memory cannot hold. Default: none.
     pub(in crate::config) disk: Option<At<RawCacheDisk>>,
-    /// By which store it tells other gateways what is purged, and hears it from them. Default: none.
+    /// By which store it tells other gateways what is purged or changed by requests, and hears it from them. Default: none.
     pub(in crate::config) store: Option<At<String>>,
 }
 

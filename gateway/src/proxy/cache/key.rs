@@ -4,7 +4,7 @@ use pingora::http::RequestHeader;
 use pingora_cache::CacheKey;
 use plugins::contract::value::ValueError;
 
-use super::{port, proxies};
+use super::{authority, port, proxies};
 use crate::cache::key::Key;
 use crate::cache::policy::CachePolicy;
 use crate::cache::storage::Ask;
@@ -50,7 +50,14 @@ fn shared(head: &RequestHeader, ctx: &Ctx, policy: &CachePolicy) -> Result<Key, 
     );
     key.part(if ctx.seen.secure { b"https" } else { b"http" });
     key.part(ctx.seen.host.as_bytes());
-    key.part(port(head).as_bytes());
+    let port = port(head);
+    key.part(port.as_bytes());
+    let authority = authority(head);
+    if authority.strip_suffix(port) != Some(&*ctx.seen.host) {
+        // In capitals, say: upstreams see it as it was sent. No path is like this part, which stands before it.
+        key.part(b"spelt");
+        key.part(authority.as_bytes());
+    }
     key.part(path.as_bytes());
     key.optional(query.as_ref().map(|query| query.as_bytes()));
     if ctx.seen.trusted {
