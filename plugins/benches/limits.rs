@@ -65,7 +65,7 @@ fn decisions<C: Count<Now = u64>>(bencher: Bencher<'_, '_>, rule: C::Rule, keys:
 }
 
 /// Sattolo's way: one cycle through all of them.
-fn shuffle(keys: &mut [Key]) {
+fn shuffle<T>(keys: &mut [T]) {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     for last in (1..keys.len()).rev() {
         random ^= random << 13;
@@ -93,6 +93,26 @@ fn bucket_refused_key(bencher: Bencher<'_, '_>, keys: usize) {
 #[divan::bench(args = KEYS, sample_size = 10_000)]
 fn sliding_known_key(bencher: Bencher<'_, '_>, keys: usize) {
     decisions::<Sliding>(bencher, sliding("100/s"), keys);
+}
+
+/// What the memory costs that a decision among a million keys cannot do without: one line of a full table, somewhere,
+/// each found by the one before.
+#[divan::bench(sample_size = 10_000)]
+fn memory_alone(bencher: Bencher<'_, '_>) {
+    let places = KEYS_MAX / 4 * 5;
+    let mut order: Vec<usize> = (0..places).collect();
+    shuffle(&mut order);
+    let mut table = vec![[0_usize; 8]; places];
+    for (from, to) in order.iter().zip(order.iter().cycle().skip(1)) {
+        if let Some(place) = table.get_mut(*from) {
+            *place = [*to; 8];
+        }
+    }
+    let mut at = 0;
+    bencher.bench_local(|| {
+        at = table.get(black_box(at)).map_or(0, |place| place[0]);
+        at
+    });
 }
 
 /// A key that nobody has seen, in a full table of which nobody is idle: somebody has to go.
