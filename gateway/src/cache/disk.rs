@@ -178,7 +178,8 @@ impl Disk {
         })
     }
 
-    /// Begins to use a directory. What it holds is found bit by bit, after what others forgot meanwhile where the zone `follows` a log of that.
+    /// Begins to use a directory. What it holds is found bit by bit, after what others forgot meanwhile where the zone `follows`
+    /// a log of that.
     pub(super) fn start(
         root: &Path,
         size: u64,

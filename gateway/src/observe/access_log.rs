@@ -33,33 +33,67 @@ pub enum Destination {
     /// Standard output.
     Stdout,
     /// A file that can be opened again under the same name.
-    File(PathBuf, File),
+    File(LogFile),
+}
+
+/// A file of lines.
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    file: File,
+    /// Whether it ends within a line: a write failed halfway, on a full disk for instance.
+    torn: bool,
 }
 
 impl Destination {
     /// Opens a file for appending.
     pub fn file(path: &Path) -> io::Result<Self> {
-        Ok(Self::File(path.to_owned(), append(path)?))
+        LogFile::open(path).map(Self::File)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Off => Ok(()),
             Self::Stdout => io::stdout().lock().write_all(bytes),
-            Self::File(_, file) => file.write_all(bytes),
+            Self::File(file) => file.write(bytes),
         }
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        if let Self::File(path, file) = self {
-            *file = append(path)?;
+        if let Self::File(file) = self {
+            *file = LogFile::open(&file.path)?;
         }
         Ok(())
     }
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+impl LogFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: OpenOptions::new().create(true).append(true).open(path)?,
+            torn: false,
+        })
+    }
+
+    /// Writes whole lines. What follows half a line begins a new one.
+    fn write(&mut self, mut lines: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.file.write_all(b"\n")?;
+            self.torn = false;
+        }
+        while !lines.is_empty() {
+            let written = match self.file.write(lines) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                written => written?,
+            };
+            let (done, rest) = lines.split_at(written.min(lines.len()));
+            self.torn = done.last().map_or(self.torn, |last| *last != b'\n');
+            lines = rest;
+        }
+        Ok(())
+    }
 }
 
 /// The buffers, the writer and its destination.
@@ -227,7 +261,11 @@ mod tests {
         let path = std::env::temp_dir().join(format!("gateway-access-log-{}", std::process::id()));
         drop(File::create(&path).unwrap());
         // Open for reading only: no write can succeed.
-        let unwritable = Destination::File(path.clone(), File::open(&path).unwrap());
+        let unwritable = Destination::File(LogFile {
+            path: path.clone(),
+            file: File::open(&path).unwrap(),
+            torn: false,
+        });
         log.redirect(unwritable);
         lock(&log.shared.buffers[0].filling).extend_from_slice(b"{}\n{}\n{}\n");
         log.shared.drain();
@@ -237,6 +275,18 @@ mod tests {
         log.close();
         assert_eq!(metrics.access_log_dropped.read(), 3);
         assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_follows_half_a_line_begins_a_new_one() {
+        let path = std::env::temp_dir().join(format!("gateway-torn-log-{}", std::process::id()));
+        std::fs::write(&path, "{\"half\"").unwrap();
+        let mut log = LogFile::open(&path).unwrap();
+        log.torn = true;
+        log.write(b"{}\n").unwrap();
+        log.write(b"{}\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"{\"half\"\n{}\n{}\n");
         std::fs::remove_file(&path).unwrap();
     }
 }
